@@ -1,0 +1,213 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Checks of the series as a whole; prints KTAP.
+
+Every new file is claimed by one hook, the mails apply to the pristine source
+with git am and with patch -p1 and give the very tree that gets built, absorb
+is the inverse of assemble, and a second make series writes the same bytes.
+What patches contain is checked by tools/checks/static.py, not here.
+"""
+import argparse
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+import absorb as A                                             # noqa: E402
+import assemble as S                                           # noqa: E402
+import repo as R                                               # noqa: E402
+from repo import SeriesError                                   # noqa: E402
+
+# Files at kernel paths that stay with this project: "path  reason" per line.
+LOCAL = R.TOP / "tools/series/local-files"
+
+
+def local_files():
+    found = {}
+    if LOCAL.exists():
+        for line in LOCAL.read_text().splitlines():
+            if line.strip() and not line.startswith("#"):
+                path, _, why = line.partition(" ")
+                if not why.strip():
+                    raise SeriesError(f"local-files: {path} has no reason")
+                found[path] = why.strip()
+    return found
+
+
+def check_claims(repo, base, version, out):
+    claimed = {}
+    for hook in R.read_hooks(base):
+        for path in hook.adds:
+            if path in claimed:
+                raise SeriesError(f"{path} is claimed by {claimed[path]} and {hook.name}")
+            claimed[path] = hook.name
+            if not path.startswith(tuple(d + "/" for d in R.KERNEL_DIRS)):
+                raise SeriesError(f"{hook.name} adds {path}, outside of {' '.join(R.KERNEL_DIRS)}")
+    local = local_files()
+    have = R.own_kernel_files()
+    loose = [n for n in have if n not in claimed and
+             not any(n == p or (p.endswith("/") and n.startswith(p)) for p in local)]
+    if loose:
+        raise SeriesError(f"claimed by no hook: {' '.join(loose)}")
+    gone = [n for n in claimed if n not in have]
+    if gone:
+        raise SeriesError(f"claimed, but not in the repository: {' '.join(gone)}")
+    return f"{len(claimed)} files"
+
+
+def touched(repo):
+    return repo.names("diff-tree", "-r", "--no-renames", "--name-only", R.R_BASE, R.R_SERIES)
+
+
+def pristine(repo, dest):
+    """The base's version of the files that the series touches, and nothing else."""
+    base = [n for n in touched(repo)
+            if repo.git("cat-file", "-e", f"{R.R_BASE}:{n}", check=False).returncode == 0]
+    for name in base:
+        path = dest / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(repo.git("cat-file", "blob", f"{R.R_BASE}:{name}").stdout)
+        if repo.out("ls-tree", R.R_BASE, "--", name).startswith("100755"):
+            path.chmod(0o755)
+
+
+def compare(repo, dest):
+    for name in touched(repo):
+        want = repo.git("cat-file", "blob", f"{R.R_SERIES}:{name}", check=False)
+        path = dest / name
+        have = path.read_bytes() if path.exists() else None
+        if have != (want.stdout if want.returncode == 0 else None):
+            raise SeriesError(f"{name} is not what gets built")
+
+
+def mails(repo, base, version, dest):
+    S.export(repo, base, version, dest, None)
+    return sorted(str(p) for p in dest.glob("*.patch") if not p.name.startswith("0000-"))
+
+
+def check_git_am(repo, base, version, out):
+    with tempfile.TemporaryDirectory(prefix="atc-am.") as tmp:
+        tmp = Path(tmp)
+        files = mails(repo, base, version, tmp / "mails")
+        tree = tmp / "tree"
+        tree.mkdir()
+        pristine(repo, tree)
+        R.run_git(tree, "init", "-q")
+        R.run_git(tree, "add", "-A", "-f")
+        R.run_git(tree, "commit", "-q", "--allow-empty", "-m", "base")
+        R.run_git(tree, "am", "-q", *files)
+        compare(repo, tree)
+    return f"{len(files)} patches"
+
+
+def check_patch_p1(repo, base, version, out):
+    with tempfile.TemporaryDirectory(prefix="atc-p1.") as tmp:
+        tmp = Path(tmp)
+        files = mails(repo, base, version, tmp / "mails")
+        tree = tmp / "tree"
+        tree.mkdir()
+        pristine(repo, tree)
+        for name in files:
+            with open(name, "rb") as fh:
+                proc = subprocess.run(["patch", "-p1", "-s", "-f"], cwd=tree, stdin=fh, check=False,
+                                      stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            # patch says 2 and "garbage" for a mail without any diff: such a hook is a mistake
+            if proc.returncode:
+                raise SeriesError(f"{os.path.basename(name)}: patch -p1: "
+                                  + proc.stdout.decode(errors="replace").strip().replace("\n", "; "))
+        compare(repo, tree)
+    return f"{len(files)} patches"
+
+
+def digest(folder):
+    total = hashlib.sha256()
+    for path in sorted(folder.glob("*.patch")):
+        total.update(path.name.encode() + b"\0" + path.read_bytes())
+    return total.hexdigest()
+
+
+def check_repeat(repo, base, version, out):
+    with tempfile.TemporaryDirectory(prefix="atc-rep.") as tmp:
+        one, two = Path(tmp) / "1", Path(tmp) / "2"
+        mails(repo, base, version, one)
+        R.assemble(repo, base, R.read_hooks(base), ref="refs/atc/again")
+        if repo.ref("refs/atc/again") != repo.ref(R.R_SERIES):
+            raise SeriesError("assembled twice, two different commits")
+        repo.git("update-ref", "-d", "refs/atc/again")
+        mails(repo, base, version, two)
+        if digest(one) != digest(two):
+            raise SeriesError("the second run wrote other bytes")
+    return ""
+
+
+def check_sob(repo, base, version, out):
+    with tempfile.TemporaryDirectory(prefix="atc-sob.") as tmp:
+        dest = Path(tmp) / "s"
+        S.export(repo, base, version, dest, ("A Submitter", "submitter@example.org"))
+        for path in sorted(dest.glob("*.patch")):
+            text = path.read_text()
+            want = 0 if path.name.startswith("0000-") else 1
+            if text.count("\nSigned-off-by: A Submitter <submitter@example.org>\n") != want:
+                raise SeriesError(f"{path.name}: sign-off missing or double")
+        mails(repo, base, version, Path(tmp) / "plain")
+        for path in sorted((Path(tmp) / "plain").glob("*.patch")):
+            if "\nSigned-off-by:" in path.read_text():
+                raise SeriesError(f"{path.name}: a sign-off that nobody gave")
+    return ""
+
+
+def check_absorb(repo, base, version, out):
+    if (R.HOOKS / base).exists():
+        return "skipped: own hooks for this base"
+    with tempfile.TemporaryDirectory(prefix="atc-abs.") as tmp:
+        tmp = Path(tmp)
+        hooks = tmp / "hooks"
+        shutil.copytree(R.HOOKS, hooks)
+        for name in {a for h in R.read_hooks(base) for a in h.adds}:
+            (tmp / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(R.TOP / name, tmp / name)
+        said = []
+        A.absorb(repo, repo.ref(R.R_BASE), repo.ref(R.R_SERIES), hooks, tmp, said.append)
+        if said:
+            raise SeriesError("absorb without an edit: " + said[0])
+    return ""
+
+
+CHECKS = (
+    ("each new file is claimed by one hook", check_claims),
+    ("git am on the pristine source gives the built tree", check_git_am),
+    ("patch -p1 on the pristine source gives the built tree", check_patch_p1),
+    ("a second run writes the same bytes", check_repeat),
+    ("SOB signs each patch once, and nothing else does", check_sob),
+    ("absorb without an edit changes nothing", check_absorb),
+)
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    ap.add_argument("--out", required=True, type=Path)
+    ap.add_argument("--base", required=True)
+    args = ap.parse_args()
+    repo, version = S.open_repo(args.out, args.base)
+    print(f"KTAP version 1\n1..{len(CHECKS)}")
+    bad = 0
+    for number, (title, func) in enumerate(CHECKS, 1):
+        try:
+            note = func(repo, args.base, version, args.out)
+        except SeriesError as e:
+            bad += 1
+            print(f"# {e}\nnot ok {number} {title}", flush=True)
+        else:
+            print(f"ok {number} {title}" + (f" # {note}" if note else ""), flush=True)
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except SeriesError as e:
+        sys.exit(f"series: {e}")
