@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What user space asks of the ats_testdev module, through /dev/ats_testdev.
+ *
+ * One opener at a time. Endpoints, buffers and domains are named by small
+ * numbers: an endpoint by the order in which the PCI core found it, the others
+ * by the order in which they were made. Buffers and domains live until the
+ * file is closed, so that a stale write always lands in a page that belongs to
+ * the test.
+ *
+ * What this is not: an interface for anything but the test beside it. It may
+ * change with every commit.
+ */
+#ifndef ATS_TESTDEV_UAPI_H
+#define ATS_TESTDEV_UAPI_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+#define ATS_TESTDEV_MAX_EPS	8
+#define ATS_TESTDEV_MAX_BUFS	16
+#define ATS_TESTDEV_MAX_DOMS	4
+#define ATS_TESTDEV_NONE	0xffffffffU
+
+#define ATS_TESTDEV_HAS_ATS	0x1	/* has the ATS capability */
+#define ATS_TESTDEV_ATS_ON	0x2	/* ATSCtl.E, from config space */
+
+struct ats_testdev_info {
+	__u32 ep;
+	__u32 flags;
+	__u32 sid;
+	char bdf[20];
+};
+
+/* One access of 4 or 8 bytes to BAR 0 */
+struct ats_testdev_reg {
+	__u32 ep;
+	__u32 off;
+	__u32 size;
+	__u32 pad;
+	__u64 val;
+};
+
+struct ats_testdev_alloc {
+	__u32 pages;		/* a power of two; contiguous, zeroed */
+	__u32 buf;		/* out */
+};
+
+struct ats_testdev_domain {
+	__u32 ep;
+	__u32 dom;		/* out for DOMAIN, in for ATTACH */
+};
+
+/*
+ * dom is ATS_TESTDEV_NONE: the DMA API maps for ep and chooses iova. Otherwise
+ * iommu_map() puts the buffer at iova of the domain.
+ */
+struct ats_testdev_map {
+	__u32 buf;
+	__u32 ep;
+	__u32 dom;
+	__u32 pad;
+	__u64 iova;
+};
+
+/*
+ * UNMAP takes a buffer out of what it is mapped in. DETACH takes endpoint ep
+ * out of domain dom and leaves the buffer where it is.
+ *
+ * Both then, in this order and at once: start the _AFTER counters of every
+ * endpoint in mark (a bit mask), fill the buffer with pattern.
+ */
+struct ats_testdev_flush {
+	__u32 buf;
+	__u32 ep;		/* DETACH */
+	__u32 dom;		/* DETACH */
+	__u32 mark;
+	__u64 pattern;
+	__u64 ret;		/* out: what the kernel's function returned */
+	__u64 ns;		/* out: time in it, by the kernel's clock */
+	__u64 start;		/* out: virtual ns, clock of the endpoint */
+	__u64 end;
+};
+
+struct ats_testdev_fill {
+	__u32 buf;
+	__u32 pad;
+	__u64 pattern;
+};
+
+/* Counts 8-byte words w with w != pattern and (w & mask) == value */
+struct ats_testdev_check {
+	__u32 buf;
+	__u32 pad;
+	__u64 pattern;
+	__u64 mask;
+	__u64 value;
+	__u64 words;		/* out */
+	__u64 pages;		/* out: in how many pages they are */
+};
+
+#define ATS_TESTDEV_INFO	_IOWR('A', 0x40, struct ats_testdev_info)
+#define ATS_TESTDEV_PEEK	_IOWR('A', 0x41, struct ats_testdev_reg)
+#define ATS_TESTDEV_POKE	_IOW('A', 0x42, struct ats_testdev_reg)
+#define ATS_TESTDEV_ALLOC	_IOWR('A', 0x43, struct ats_testdev_alloc)
+#define ATS_TESTDEV_DOMAIN	_IOWR('A', 0x44, struct ats_testdev_domain)
+#define ATS_TESTDEV_ATTACH	_IOW('A', 0x45, struct ats_testdev_domain)
+#define ATS_TESTDEV_DETACH	_IOWR('A', 0x46, struct ats_testdev_flush)
+#define ATS_TESTDEV_MAP		_IOWR('A', 0x47, struct ats_testdev_map)
+#define ATS_TESTDEV_UNMAP	_IOWR('A', 0x48, struct ats_testdev_flush)
+#define ATS_TESTDEV_FILL	_IOW('A', 0x49, struct ats_testdev_fill)
+#define ATS_TESTDEV_CHECK	_IOWR('A', 0x4a, struct ats_testdev_check)
+
+#endif /* ATS_TESTDEV_UAPI_H */
