@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * PID 1 of a guest that runs one scenario and powers off.
+ *
+ * The kernel command line says what to run: ats.scenario=NAME, and every other
+ * ats.KEY=VALUE is handed to the test as KEY=VALUE. The console stays the
+ * kernel's alone; the verdict goes to the second serial port, so that nothing
+ * the kernel prints can be taken for one. The last line there,
+ * "# verdict: pass" or "# verdict: fail", tells a finished run from a guest
+ * that died.
+ *
+ * What this is not: a judge of escapes. That is the test's, and whether a
+ * failure was expected is the host's.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <unistd.h>
+
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+
+#define MODULE		"/ats_testdev.ko"
+#define MODULE_NAME	"ats_testdev"
+#define TEST		"/ats_fence"
+#define VERDICT		"/dev/ttyAMA1"
+
+/* Documentation/admin-guide/tainted-kernels.rst: ours is out of tree */
+#define TAINT_OOT_MODULE	(1UL << 12)
+
+static char cmdline[4096];
+static char *args[32] = { TEST };
+static bool failed;
+
+static _Noreturn void finish(void)
+{
+	printf("# verdict: %s\n", failed ? "fail" : "pass");
+	fflush(stdout);
+	tcdrain(STDOUT_FILENO);
+	sync();
+	reboot(RB_POWER_OFF);
+	for (;;)
+		pause();
+}
+
+static void fail(const char *what)
+{
+	printf("# init: %s: %s\n", what, strerror(errno));
+	failed = true;
+}
+
+static void mount_all(void)
+{
+	static const struct {
+		const char *type, *dir;
+	} fs[] = {
+		{ "devtmpfs", "/dev" },
+		{ "proc", "/proc" },
+		{ "sysfs", "/sys" },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(fs); i++) {
+		mkdir(fs[i].dir, 0755);
+		if (mount("none", fs[i].dir, fs[i].type, 0, NULL))
+			fail(fs[i].dir);
+	}
+}
+
+/* Without a verdict port the host sees no verdict, which is one */
+static void open_verdict(void)
+{
+	struct termios tio;
+	int fd = open(VERDICT, O_RDWR | O_NOCTTY);
+
+	if (fd < 0) {
+		reboot(RB_POWER_OFF);
+		return;
+	}
+	if (!tcgetattr(fd, &tio)) {
+		cfmakeraw(&tio);
+		tcsetattr(fd, TCSANOW, &tio);
+	}
+	dup2(fd, STDOUT_FILENO);
+	dup2(fd, STDERR_FILENO);
+	setvbuf(stdout, NULL, _IOLBF, 0);
+}
+
+/* Fills args: the scenario first, then the options */
+static void read_cmdline(void)
+{
+	int fd = open("/proc/cmdline", O_RDONLY);
+	size_t n = 2;
+	char *word;
+
+	if (fd < 0 || read(fd, cmdline, sizeof(cmdline) - 1) <= 0)
+		fail("/proc/cmdline");
+	close(fd);
+
+	cmdline[strcspn(cmdline, "\n")] = '\0';
+	for (word = strtok(cmdline, " "); word; word = strtok(NULL, " ")) {
+		if (strncmp(word, "ats.", 4))
+			continue;
+		word += 4;
+		if (!strncmp(word, "scenario=", 9))
+			args[1] = word + 9;
+		else if (n < ARRAY_SIZE(args) - 1)
+			args[n++] = word;
+	}
+}
+
+static void load_module(void)
+{
+	int fd = open(MODULE, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 || syscall(SYS_finit_module, fd, "", 0))
+		fail(MODULE);
+	close(fd);
+}
+
+/* Also a test: fails when the module still holds something */
+static void unload_module(void)
+{
+	if (syscall(SYS_delete_module, MODULE_NAME, O_NONBLOCK))
+		fail("unload " MODULE_NAME);
+}
+
+static void run_test(void)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		execv(TEST, args);
+		fail(TEST);
+		_exit(127);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid) {
+		fail("test");
+		return;
+	}
+	if (WIFEXITED(status))
+		printf("# exit=%d\n", WEXITSTATUS(status));
+	else
+		printf("# signal=%d\n", WTERMSIG(status));
+	if (!WIFEXITED(status) || WEXITSTATUS(status))
+		failed = true;
+}
+
+static void check_taint(unsigned long allowed)
+{
+	unsigned long taint = ~0UL;
+	FILE *f = fopen("/proc/sys/kernel/tainted", "r");
+
+	if (!f || fscanf(f, "%lu", &taint) != 1)
+		fail("tainted");
+	if (f)
+		fclose(f);
+	printf("# taint=%#lx\n", taint);
+	if (taint & ~allowed)
+		failed = true;
+}
+
+int main(void)
+{
+	mount_all();
+	open_verdict();
+	read_cmdline();
+
+	/* A boot for what the kernel itself runs, such as KUnit */
+	if (!args[1]) {
+		printf("# exit=0\n");
+		finish();
+	}
+
+	load_module();
+	if (!failed) {
+		run_test();
+		unload_module();
+	}
+	check_taint(TAINT_OOT_MODULE);
+	finish();
+}
