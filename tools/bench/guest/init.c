@@ -35,7 +35,7 @@
 #define VERDICT		"/dev/ttyAMA1"
 
 /* Documentation/admin-guide/tainted-kernels.rst: ours is out of tree */
-#define TAINT_OOT_MODULE	(1UL << 12)
+#define TAINT_OOT_MODULE	0x1000
 
 static char cmdline[4096];
 static char *args[32] = { TEST };

@@ -1,0 +1,317 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""One screen: what a dead ATS device does to an unpatched and a patched kernel.
+
+Boots both at the same time, on the same emulated machine: three ATS endpoints
+share a domain, a fourth and a device without ATS have their own. While all of
+them do DMA, one of the three stops answering invalidations; pages are unmapped;
+later the dead endpoint is reset. Every value on the screen was measured in
+these two boots: by the guest, by the kernel's log, or by the events of the
+emulated SMMU.
+
+Exit status 0 only when the unpatched kernel failed as it should and the patched
+one held. Colour only on a terminal, and not with NO_COLOR.
+"""
+
+import argparse
+import concurrent.futures
+import os
+import re
+import sys
+from collections import namedtuple
+from pathlib import Path
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import initramfs                                               # noqa: E402
+import qtrace                                                  # noqa: E402
+import run                                                     # noqa: E402
+import scenarios                                               # noqa: E402
+import splats                                                  # noqa: E402
+
+TIMEOUT_US = 1_000_000
+LABEL, COLUMN = 25, 44
+ROWS = 17               # of the timeline
+
+EVENT_FORBIDDEN = re.compile(r"event 0x07 received")
+EVENT_ANY = re.compile(r"event 0x[0-9a-f]+ received")
+ERROR = re.compile(r"CMDQ error|CMD_SYNC timeout")
+BLAME = re.compile(r"(?:^|[\s(])(0000:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7])\b(.*)")
+ABOUT_ATS = re.compile(r"\b(ATS|ATC)\b")
+
+Row = namedtuple("Row", "label cells good")      # good: None, or a bool per cell
+
+
+class Side:
+    """All that one boot left behind, in the words of the screen."""
+
+    def __init__(self, boot, passed):
+        self.boot, self.passed = boot, passed
+        self.values, self.n = boot.ktap.values, boot.ktap.number
+        with open(boot.out / "trace.log", encoding="utf-8", errors="replace") as f:
+            self.events = qtrace.parse(f)
+        self.console = [splats.strip(line) for line in boot.console().splitlines()]
+        self.names = {}
+        for ep in range(len(run.ENDPOINTS)):
+            sid = self.n(f"ep{ep}.sid")
+            if sid is not None:
+                self.names[sid] = self.values.get(f"ep{ep}.bdf", f"ep{ep}")
+        # The dead one: who ignored an Invalidate Request
+        self.dead = next((ep for ep in range(len(run.ENDPOINTS))
+                          if self.n(f"ep{ep}.inv_ignored", 0)), 1)
+        self.start = self.n("flush.start", 0)
+        self.end = self.n(f"ep{self.dead}.mark_time", 0)
+        self.flush = qtrace.window(self.events, self.start, self.end)
+
+    def bdf(self, ep):
+        return self.values.get(f"ep{ep}.bdf", "?").replace("0000:", "", 1)
+
+    def name(self, sid):
+        return self.names.get(sid, f"Stream ID {sid}").replace("0000:", "", 1)
+
+    def returned(self):
+        ret = self.n("flush.ret")
+        return "nothing: the guest died" if ret is None else f"{ret >> 10} KiB unmapped: success"
+
+    def took(self):
+        ns = self.n("flush.ns")
+        return "?" if ns is None else f"{ns / 1e6:.1f} ms"
+
+    def blamed_line(self):
+        for line in self.console:
+            found = BLAME.search(line)
+            if found and ABOUT_ATS.search(found[2]) and found[1] in self.names.values():
+                return found[1], found[0].strip()
+        return None, None
+
+    def blamed(self):
+        bdf, _ = self.blamed_line()
+        if not bdf:
+            return "nobody"
+        sid = next(s for s, b in self.names.items() if b == bdf)
+        return f"{bdf.replace('0000:', '', 1)}, Stream ID {sid:#x}"
+
+    def commands(self):
+        cmds = [e for e in self.flush if e.name == "smmuv3_cmdq_cmd"]
+        syncs = [e for e in cmds if "SYNC" in e.args.get("opcode", "")]
+        atc = qtrace.count(self.flush, "smmuv3_atc_inv")
+        return f"{len(cmds)}, of these {atc} ATC_INV, {len(syncs)} CMD_SYNC"
+
+    def queue_errors(self):
+        return f"{qtrace.count(self.flush, 'smmuv3_cmdq_error')}"
+
+    def escapes(self):
+        return self.n("escapes", -1)
+
+    def escape_text(self):
+        if self.escapes() < 0:
+            return "?"
+        return f"{self.escapes()} writes, {self.n('corrupted', -1)} words corrupted"
+
+    def rejected(self):
+        return f"{self.n(f'ep{self.dead}.refused_after', 0)}"
+
+    def event_lines(self):
+        lines = sum(bool(EVENT_FORBIDDEN.search(x)) for x in self.console)
+        others = sum(bool(EVENT_ANY.search(x)) for x in self.console) - lines
+        recorded = qtrace.count(self.events, "smmuv3_transl_forbidden")
+        text = f"{lines} F_TRANSL_FORBIDDEN (of {recorded})"
+        return text + (f", {others} other" if others else "")
+
+    def error_lines(self):
+        return f"{sum(bool(ERROR.search(x)) for x in self.console)}"
+
+    def healthy(self, ep):
+        return (self.n(f"ep{ep}.accepted_during", 0), self.n(f"ep{ep}.accepted_after", 0))
+
+    def healthy_text(self, ep):
+        during, after = self.healthy(ep)
+        return f"{during} writes during, {after} after"
+
+    def reset_text(self):
+        if "reset.ats" not in self.values:
+            return "not reached"
+        state = "on" if self.n("reset.ats") else "OFF"
+        took = self.n("after_reset.ns")
+        took = "no flush" if took is None else f"next flush {took / 1e6:.1f} ms"
+        return f"ATS {state}, {self.n('reset.accepted', 0)} writes, {took}"
+
+    def timeline(self):
+        """[(ns, text)], consecutive equal texts joined."""
+        entries = [(self.start, "unmap begins")]
+        told_after = False
+        reset = next((e.ns for e in self.events
+                      if e.name == "ats_testdev_reset" and e.ns > self.end), None)
+        dead_sid = self.n(f"ep{self.dead}.sid")
+        for e in self.events:
+            if e.ns < self.start:
+                continue
+            text = self.describe(e)
+            if not text:
+                continue
+            if e.ns <= self.end:
+                if e.name not in ("ats_testdev_mark", "ats_testdev_hammer"):
+                    entries.append((e.ns, text))
+            elif e.name == "ats_testdev_hammer" and not told_after:
+                if e.args.get("name") == f"ep{self.dead}":
+                    entries.append((e.ns, text))
+                    told_after = True
+            elif reset and e.ns >= reset:
+                if e.name == "ats_testdev_reset" or (
+                        e.name == "smmuv3_cfgi_ste" and qtrace.number(e, "sid") == dead_sid):
+                    entries.append((e.ns, text))
+        entries.append((self.end, "the flush has returned"))
+        entries.sort(key=lambda x: x[0])
+        joined = []
+        for ns, text in entries:
+            if joined and joined[-1][1] == text:
+                joined[-1][2] += 1
+            else:
+                joined.append([ns, text, 1])
+        return [(ns, text + (f" (x{n})" if n > 1 else "")) for ns, text, n in joined]
+
+    def describe(self, e):
+        sid = qtrace.number(e, "sid")
+        if e.name == "smmuv3_atc_inv":
+            return f"ATC_INV to {self.name(sid)}"
+        if e.name == "smmuv3_atc_inv_done":
+            return f"{self.name(sid)} answers"
+        if e.name == "smmuv3_cmd_sync":
+            waiting = qtrace.number(e, "waiting")
+            return f"CMD_SYNC waits for {waiting}" if waiting else None
+        if e.name == "smmuv3_atc_inv_timeout":
+            return f"no answer from {e.args.get('outstanding')}: time is up"
+        if e.name == "smmuv3_cmdq_error":
+            return f"error {e.args.get('err')}: the queue stops"
+        if e.name == "smmuv3_cmdq_ack":
+            return "acknowledged: the queue goes on"
+        if e.name == "smmuv3_cfgi_ste":
+            return f"STE of {self.name(sid)} read: EATS = {e.args.get('eats')}"
+        if e.name == "ats_testdev_reset":
+            return f"{self.device(e)} is reset"
+        if e.name == "ats_testdev_hammer":
+            accepted, refused = qtrace.number(e, "accepted"), qtrace.number(e, "refused")
+            what = "WRITES INTO FREED MEMORY" if accepted and not refused else "write refused"
+            return f"{self.device(e)}: {what}"
+        return None
+
+    def device(self, e):
+        name = e.args.get("name", "")
+        found = re.fullmatch(r"ep(\d+)", name)
+        return self.bdf(int(found[1])) if found else name
+
+
+def rows(left, right):
+    sides = (left, right)
+    healthy = [ep for ep in range(len(run.ENDPOINTS)) if ep != left.dead]
+
+    def row(label, text, good=None):
+        return Row(label, [text(s) for s in sides],
+                   [good(s) for s in sides] if good else [None, None])
+
+    yield row("the flush returned", Side.returned)
+    yield row("after", Side.took)
+    yield row("commands consumed", Side.commands)
+    yield row("queue errors", Side.queue_errors)
+    yield row("blamed in the log", Side.blamed,
+              lambda s: s.blamed_line()[0] == s.values.get(f"ep{s.dead}.bdf", ""))
+    yield row("ESCAPES after the flush", Side.escape_text, lambda s: s.escapes() == 0)
+    yield row("refused after the flush", Side.rejected)
+    yield row("event lines in the log", Side.event_lines)
+    yield row("error lines in the log", Side.error_lines)
+    for ep in healthy:
+        kind = "shares" if ep < 3 else "own" if run.ENDPOINTS[ep][1] else "no ATS"
+        yield row(f"{left.bdf(ep)} ({kind})", lambda s, ep=ep: s.healthy_text(ep),
+                  lambda s, ep=ep: all(s.healthy(ep)))
+    yield row(f"reset of {left.bdf(left.dead)}", Side.reset_text,
+              lambda s: s.n("reset.ats") == 1)
+
+
+def paint(text, good, colour):
+    if not colour or good is None:
+        return text
+    return f"\033[{32 if good else 31}m{text}\033[0m"
+
+
+def cut(text, width):
+    return text if len(text) <= width else text[:width - 3] + "..."
+
+
+def shorten(entries, limit):
+    """Drops lines from the middle, saying how many."""
+    if len(entries) <= limit:
+        return entries
+    head = limit * 2 // 3
+    tail = limit - head - 1
+    gone = len(entries) - head - tail
+    return entries[:head] + [(None, f"... {gone} more in trace.log")] + entries[-tail:]
+
+
+def screen(left, right, colour):
+    lines = ["One of three ATS endpoints that share a domain stops answering "
+             "invalidations; pages are unmapped.", ""]
+    head = f"{'':{LABEL}}{'UNPATCHED':{COLUMN}}PATCHED"
+    lines += [head, "-" * (LABEL + 2 * COLUMN)]
+    for r in rows(left, right):
+        cells = [paint(f"{cut(c, COLUMN - 1):{COLUMN}}", g, colour)
+                 for c, g in zip(r.cells, r.good)]
+        lines.append(f"{r.label:{LABEL}}{cells[0]}{cells[1]}".rstrip())
+    for side in (left, right):
+        text = side.blamed_line()[1]
+        if text:
+            lines += ["", "the kernel's log: " + cut(text, LABEL + 2 * COLUMN - 18)]
+    half = (LABEL + 2 * COLUMN) // 2
+    lines += ["", "Timeline of the SMMU, ms of virtual time since the unmap began",
+              f"{'UNPATCHED':{half}}PATCHED", "-" * (2 * half)]
+    columns = []
+    for side in (left, right):
+        columns.append([f"{'' if ns is None else format((ns - side.start) / 1e6, '.3f'):>9} {text}"
+                        for ns, text in shorten(side.timeline(), ROWS)])
+    for n in range(max(map(len, columns))):
+        a, b = (c[n] if n < len(c) else "" for c in columns)
+        lines.append(f"{cut(a, half - 1):{half}}{cut(b, half)}".rstrip())
+    return "\n".join(lines)
+
+
+def verdict(name, tests, good, bad):
+    failed = [text for ok, text in tests if not ok]
+    return (not failed, f"{name}: {bad}: {'; '.join(failed)}" if failed else f"{name}: {good}")
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    run.add_arguments(p)
+    p.add_argument("--unpatched", help="default: OUT/kernel/unpatched")
+    p.add_argument("--patched", help="default: OUT/kernel/patched")
+    p.add_argument("--limit", type=float, default=180, help="seconds of the host for a guest")
+    a = p.parse_args()
+
+    out = Path(a.out)
+    kernels = [Path(a.unpatched or out / "kernel/unpatched"),
+               Path(a.patched or out / "kernel/patched")]
+    bench = run.make_bench(a)
+    cfg = run.Config("demo", cpus=2, icount=True, timeout_us=TIMEOUT_US, trace=True, limit=a.limit)
+    try:
+        for kernel in kernels:
+            bench.prepare(kernel)
+    except initramfs.BuildError as e:
+        sys.exit(f"demo: {e}")
+    logs = [bench.out / "demo" / name for name in (scenarios.UNPATCHED, scenarios.PATCHED)]
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        boots = list(pool.map(lambda kl: bench.boot(kl[0], cfg, kl[1]), zip(kernels, logs)))
+
+    colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    judged = [verdict("unpatched", scenarios.judge_unpatched(boots[0], True),
+                      "writes escaped, as they should", "did not fail as it should"),
+              verdict("patched", scenarios.judge_patched(boots[1]),
+                      "held", "did not hold")]
+    left, right = (Side(b, ok) for b, (ok, _) in zip(boots, judged))
+    print(screen(left, right, colour))
+    print()
+    for ok, text in judged:
+        print(paint(text, ok, colour))
+    print(f"logs: {bench.out / 'demo'}")
+    return 0 if all(ok for ok, _ in judged) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,119 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Makes the initramfs of a guest: PID 1, the test, the module of one kernel.
+
+The programs are compiled once per change of their sources, statically; the
+archive is written by the kernel's own gen_init_cpio with all times 0, so that
+equal inputs make equal archives.
+
+Not a root file system: there is no shell in it.
+"""
+
+import argparse
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+TOP = HERE.parents[1]
+ATS = TOP / "tools/testing/selftests/iommu/ats"
+INIT = HERE / "guest/init.c"
+CC = "aarch64-linux-gnu-gcc"
+CFLAGS = ["-static", "-s", "-O2", "-Wall", "-pthread", "-Wl,--build-id=none"]
+
+SPEC = """\
+dir /dev 0755 0 0
+nod /dev/console 0600 0 0 c 5 1
+dir /proc 0755 0 0
+dir /sys 0755 0 0
+file /init {programs}/init 0755 0 0
+file /ats_fence {programs}/ats_fence 0755 0 0
+file /ats_testdev.ko {module} 0644 0 0
+"""
+
+
+class BuildError(Exception):
+    pass
+
+
+def run(argv, **kw):
+    try:
+        done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              check=False, **kw)
+    except OSError as e:
+        raise BuildError(f"{argv[0]}: {e.strerror}") from e
+    if done.returncode:
+        raise BuildError(f"{' '.join(map(str, argv))}:\n{done.stderr.decode(errors='replace')}")
+    return done.stdout
+
+
+def digest(paths, extra=""):
+    h = hashlib.sha256(extra.encode())
+    for path in paths:
+        h.update(path.name.encode() + b"\0" + path.read_bytes())
+    return h.hexdigest()
+
+
+def build_programs(dest, ksrc):
+    """Compiles init and ats_fence into dest, unless they are up to date."""
+    dest = Path(dest)
+    dest.mkdir(parents=True, exist_ok=True)
+    kselftest = Path(ksrc) / "tools/testing/selftests"
+    sources = [INIT, ATS / "ats_fence.c", ATS / "ats-testdev-regs.h",
+               ATS / "module/ats_testdev_uapi.h", kselftest / "kselftest.h"]
+    missing = [p for p in sources if not p.exists()]
+    if missing:
+        raise BuildError(f"{missing[0]}: not there")
+    key = digest(sources, " ".join([CC, *CFLAGS]))
+    stamp = dest / "key"
+    if stamp.exists() and stamp.read_text() == key:
+        return dest
+    run([CC, *CFLAGS, "-o", dest / "init", INIT])
+    run([CC, *CFLAGS, "-isystem", kselftest, "-o", dest / "ats_fence", ATS / "ats_fence.c"])
+    stamp.write_text(key)
+    return dest
+
+
+def find_gen_init_cpio(dest, ksrc, obj=None):
+    """The one that a kernel build left, or one compiled from its source."""
+    if obj and os.access(Path(obj) / "usr/gen_init_cpio", os.X_OK):
+        return Path(obj) / "usr/gen_init_cpio"
+    tool = Path(dest) / "gen_init_cpio"
+    if not tool.exists():
+        tool.parent.mkdir(parents=True, exist_ok=True)
+        run(["cc", "-O2", "-o", tool, Path(ksrc) / "usr/gen_init_cpio.c"])
+    return tool
+
+
+def build(dest, programs, module, gen):
+    """Writes the archive for one module to dest."""
+    dest = Path(dest)
+    dest.parent.mkdir(parents=True, exist_ok=True)
+    spec = dest.with_suffix(".spec")
+    spec.write_text(SPEC.format(programs=programs, module=module))
+    part = dest.with_suffix(".part")
+    part.write_bytes(run([gen, "-t", "0", spec]))
+    part.replace(dest)
+    return dest
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    p.add_argument("--module", required=True, help="ats_testdev.ko of the kernel to boot")
+    p.add_argument("--ksrc", required=True, help="kernel source, for kselftest.h")
+    p.add_argument("--obj", help="object directory of a kernel, for gen_init_cpio")
+    p.add_argument("--programs", required=True, help="directory for the compiled programs")
+    p.add_argument("archive")
+    a = p.parse_args()
+    try:
+        programs = build_programs(a.programs, a.ksrc)
+        gen = find_gen_init_cpio(a.programs, a.ksrc, a.obj)
+        build(a.archive, programs, Path(a.module).resolve(), gen)
+    except BuildError as e:
+        sys.exit(f"initramfs: {e}")
+
+
+if __name__ == "__main__":
+    main()

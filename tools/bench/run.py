@@ -1,0 +1,251 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Boots one guest for one scenario and reads its verdict.
+
+Leaves in the output directory: console.log (the kernel's), verdict.log (KTAP
+of the test), trace.log (QEMU's events, with --trace), qemu.log (what QEMU said
+and was called with).
+
+As a program it prints the verdict and exits with 0 when the guest finished,
+every case passed and no splat is in the console log; with 1 otherwise.
+Whether a failure was to be expected (an unpatched kernel) is scenarios.py's
+part.
+"""
+
+import argparse
+import dataclasses
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import initramfs                                               # noqa: E402
+import ktap                                                    # noqa: E402
+import splats                                                  # noqa: E402
+
+# In the order that the test knows them by: a trio that shares a domain, one
+# with ATS and one without that have their own.
+ENDPOINTS = [("ep0", True), ("ep1", True), ("ep2", True), ("ep3", True), ("ep4", False)]
+FIRST_SLOT = 1
+
+TRACE_EVENTS = """\
+smmuv3_atc_inv
+smmuv3_atc_inv_done
+smmuv3_atc_inv_timeout
+smmuv3_cmdq_error
+smmuv3_cmd_sync
+smmuv3_cmd_sync_done
+smmuv3_cmdq_ack
+smmuv3_cmdq_cmd
+smmuv3_cfgi_ste
+smmuv3_transl_forbidden
+smmuv3_bad_ats_treq
+ats_testdev_inv
+ats_testdev_hammer
+ats_testdev_mark
+ats_testdev_reset
+"""
+
+
+@dataclasses.dataclass
+class Config:
+    """One boot. Times of the guest are virtual, limit is the host's."""
+    scenario: str = ""              # of ats_fence; empty: only what the kernel runs
+    cpus: int = 2
+    msi: bool = False
+    icount: bool = False
+    timeout_us: int = 200_000       # the SMMU's, for invalidations
+    options: dict = dataclasses.field(default_factory=dict)
+    smmu: dict = dataclasses.field(default_factory=dict)
+    kunit: bool = False
+    trace: bool = False
+    limit: float = 180.0
+    memory: int = 256
+
+
+@dataclasses.dataclass
+class Boot:
+    out: Path
+    config: Config
+    seconds: float
+    timed_out: bool
+    status: int
+    ktap: ktap.Ktap
+    splats: list
+    finished: bool                  # PID 1 wrote its last line
+
+    def console(self):
+        return read(self.out / "console.log")
+
+    def trouble(self):
+        """What makes this boot worthless, whatever the cases say."""
+        found = []
+        if self.timed_out:
+            found.append(f"no end after {self.config.limit:.0f} s")
+        elif not self.finished:
+            found.append(f"the guest died (QEMU: {self.status})")
+        if self.config.scenario:
+            found += self.ktap.problems
+            taint = self.ktap.number("taint")
+            if self.finished and (taint is None or taint & ~0x1000):
+                found.append(f"taint {self.ktap.values.get('taint')}")
+            if "signal" in self.ktap.values:
+                found.append(f"the test died of signal {self.ktap.values['signal']}")
+        found += [f"console.log:{s.lineno}: {s.reason}: {s.text}" for s in self.splats[:3]]
+        return found
+
+
+def read(path):
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return ""
+
+
+def on(flag):
+    return "on" if flag else "off"
+
+
+def qemu_argv(qemu, image, initrd, cfg):
+    """The whole command line. Paths of logs are relative to the output."""
+    smmu = {"ats": "on", "msi": on(cfg.msi), "atc-inv-timeout-us": cfg.timeout_us, **cfg.smmu}
+    argv = [str(qemu), "-M", "virt,gic-version=3,iommu=smmuv3,dtb-randomness=off",
+            "-cpu", "cortex-a57", "-smp", str(cfg.cpus), "-m", f"{cfg.memory}M",
+            "-nodefaults", "-display", "none", "-monitor", "none", "-no-reboot",
+            "-rtc", "clock=vm,base=2026-01-01", "-seed", "1"]
+    if cfg.icount:
+        argv += ["-icount", "shift=4,sleep=off"]
+    for prop, value in smmu.items():
+        argv += ["-global", f"arm-smmuv3.{prop}={value}"]
+    for n, (name, ats) in enumerate(ENDPOINTS):
+        argv += ["-device", f"ats-testdev,id={name},addr={n + FIRST_SLOT:x}.0,ats={on(ats)}"]
+    argv += ["-serial", "file:console.log", "-serial", "file:verdict.log"]
+    if cfg.trace:
+        argv += ["-trace", "events=trace.events,file=trace.log"]
+    words = ["console=ttyAMA0", "panic=-1", "nokaslr", "iommu.strict=1",
+             f"kunit.enable={int(cfg.kunit)}"]
+    if cfg.scenario:
+        words += [f"ats.scenario={cfg.scenario}", f"ats.timeout_us={cfg.timeout_us}"]
+        words += [f"ats.{k}={v}" for k, v in cfg.options.items()]
+    argv += ["-kernel", str(image), "-initrd", str(initrd), "-append", " ".join(words)]
+    return argv
+
+
+def boot(qemu, kernel, initrd, cfg, out):
+    """Boots and waits; returns a Boot. Kills the guest beyond the limit."""
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    for name in ("console.log", "verdict.log", "trace.log"):
+        (out / name).unlink(missing_ok=True)
+    (out / "trace.events").write_text(TRACE_EVENTS)
+    argv = qemu_argv(Path(qemu).resolve(), Path(kernel).resolve() / "Image",
+                     Path(initrd).resolve(), cfg)
+    start, timed_out = time.monotonic(), False
+    with open(out / "qemu.log", "w", encoding="utf-8") as log:
+        log.write(shlex.join(argv) + "\n")
+        log.flush()
+        with subprocess.Popen(argv, cwd=out, stdin=subprocess.DEVNULL, stdout=log,
+                              stderr=subprocess.STDOUT, start_new_session=True) as child:
+            try:
+                status = child.wait(cfg.limit)
+            except subprocess.TimeoutExpired:
+                timed_out = True
+                os.killpg(child.pid, signal.SIGKILL)
+                status = child.wait()
+            except BaseException:
+                os.killpg(child.pid, signal.SIGKILL)
+                raise
+    verdict = read(out / "verdict.log").splitlines()
+    finished = any(line.startswith("# verdict: ") for line in verdict[-1:])
+    console = read(out / "console.log").splitlines()
+    return Boot(out, cfg, time.monotonic() - start, timed_out, status,
+                ktap.Ktap(console if cfg.kunit else verdict), splats.scan(console), finished)
+
+
+class Bench:
+    """What all boots of a run share: QEMU, kernels, the guest's programs."""
+
+    def __init__(self, qemu, out, ksrc, obj=None):
+        self.qemu, self.out, self.ksrc, self.obj = Path(qemu), Path(out), Path(ksrc), obj
+        self.initrds = {}
+
+    def prepare(self, kernel):
+        """Makes the initramfs for one kernel. Not to be called from threads."""
+        kernel = Path(kernel)
+        for name in ("Image", "ats_testdev.ko"):
+            if not (kernel / name).exists():
+                raise initramfs.BuildError(f"{kernel / name}: not there")
+        if not os.access(self.qemu, os.X_OK):
+            raise initramfs.BuildError(f"{self.qemu}: not there")
+        programs = initramfs.build_programs(self.out / "guest", self.ksrc)
+        gen = initramfs.find_gen_init_cpio(programs, self.ksrc, self.obj)
+        module = (kernel / "ats_testdev.ko").resolve()
+        name = f"initrd-{initramfs.digest([module], str(kernel.resolve()))[:12]}.cpio"
+        self.initrds[kernel] = initramfs.build(self.out / "guest" / name, programs, module, gen)
+
+    def boot(self, kernel, cfg, out):
+        return boot(self.qemu, kernel, self.initrds[Path(kernel)], cfg, out)
+
+
+def add_arguments(p):
+    """Options that run.py, scenarios.py and demo.py have in common."""
+    p.add_argument("--out", default="build", help="where everything was built (default: build)")
+    p.add_argument("--qemu", help="default: OUT/qemu/qemu-system-aarch64")
+    p.add_argument("--ksrc", help="kernel source, for kselftest.h (default: OUT/linux)")
+    p.add_argument("--obj", help="a kernel's objects, for gen_init_cpio (default: OUT/obj/lean)")
+
+
+def make_bench(a):
+    out = Path(a.out)
+    return Bench(a.qemu or out / "qemu/qemu-system-aarch64", out / "bench",
+                 a.ksrc or out / "linux", a.obj or out / "obj/lean")
+
+
+def key_values(words):
+    try:
+        return dict(w.split("=", 1) for w in words)
+    except ValueError as e:
+        raise SystemExit("run: an option is KEY=VALUE") from e
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add_arguments(p)
+    p.add_argument("--kernel", required=True, help="directory with Image and ats_testdev.ko")
+    p.add_argument("--scenario", default="", help="of ats_fence; none: only boot")
+    p.add_argument("--cpus", type=int, default=2)
+    p.add_argument("--msi", action="store_true", help="CMD_SYNC completes by an MSI write")
+    p.add_argument("--icount", action="store_true", help="one instruction after the other")
+    p.add_argument("--timeout-us", type=int, default=200_000, help="the SMMU's (virtual)")
+    p.add_argument("--option", action="append", default=[], metavar="KEY=VALUE",
+                   help="for the test: cpu, late_us, period_us")
+    p.add_argument("--smmu", action="append", default=[], metavar="KEY=VALUE",
+                   help="further properties of the SMMU")
+    p.add_argument("--kunit", action="store_true", help="let KUnit's built-in suites run")
+    p.add_argument("--trace", action="store_true")
+    p.add_argument("--limit", type=float, default=180, help="seconds of the host")
+    p.add_argument("--dir", help="for the logs (default: OUT/bench/run)")
+    a = p.parse_args()
+    bench = make_bench(a)
+    cfg = Config(a.scenario, a.cpus, a.msi, a.icount, a.timeout_us, key_values(a.option),
+                 key_values(a.smmu), a.kunit, a.trace, a.limit)
+    try:
+        bench.prepare(a.kernel)
+        result = bench.boot(a.kernel, cfg, a.dir or bench.out / "run")
+    except initramfs.BuildError as e:
+        sys.exit(f"run: {e}")
+    if a.scenario:
+        sys.stdout.write(read(result.out / "verdict.log"))
+    for line in result.trouble():
+        print(f"# trouble: {line}")
+    print(f"# logs: {result.out}, {result.seconds:.1f} s")
+    if result.trouble() or (a.scenario or a.kunit) and result.ktap.failed():
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,226 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Runs the guest scenarios on both kernels and prints KTAP.
+
+Each scenario boots the unpatched and the patched kernel on the same machine
+with the same dead endpoint. The patched kernel has to pass every case. The
+unpatched one has to let writes escape wherever an endpoint does not answer in
+time: otherwise the scenario shows nothing. Any splat in any log is a failure.
+
+The last line is "# N passed, N failed, N skipped"; the exit status is 0 only
+when something passed and nothing failed.
+"""
+
+import argparse
+import concurrent.futures
+import os
+import sys
+from collections import namedtuple
+from pathlib import Path
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import initramfs                                               # noqa: E402
+import ktap                                                    # noqa: E402
+import run                                                     # noqa: E402
+
+UNPATCHED, PATCHED = "unpatched", "patched"
+
+# escapes: the unpatched kernel has to fail. guest: the scenario of ats_fence.
+Scenario = namedtuple("Scenario", "name guest escapes timeout_us options cpus",
+                      defaults=({}, (1, 2)))
+
+FAST = 200_000          # us of virtual time until the SMMU gives up
+REAL = 3_000_000        # beyond the 1 s for which the driver polls
+
+SCENARIOS = [
+    Scenario("one-dead-of-one", "one-dead-of-one", True, FAST),
+    Scenario("one-dead-of-three", "one-dead-of-three", True, FAST),
+    # GERROR's interrupt goes to CPU 0: here the CPU that flushes, so that the
+    # handler runs only after it; above, with two CPUs, another one.
+    Scenario("one-dead-of-three-cpu0", "one-dead-of-three", True, FAST, {"cpu": 0}, (2,)),
+    Scenario("two-dead", "two-dead", True, FAST),
+    Scenario("detach-dead", "detach-dead", True, FAST),
+    Scenario("reset", "reset", True, FAST),
+    Scenario("hw-timeout-3s", "one-dead-of-three", True, REAL),
+    Scenario("non-ats-neighbour", "non-ats-neighbour", True, REAL),
+    # Answered, but after the driver stopped polling
+    Scenario("late-past-poll", "late-in-time", True, REAL, {"late_us": 2_000_000}),
+    Scenario("late-in-time", "late-in-time", False, FAST, {"late_us": 100_000}),
+    Scenario("all-healthy", "all-healthy", False, FAST),
+]
+KUNIT = "kunit"
+KUNIT_SUITE = "arm-smmu-v3-kunit-test"
+
+Job = namedtuple("Job", "scenario cpus msi")
+
+
+def job_name(job):
+    cpus = f"{job.cpus}cpu"
+    return f"{job.scenario.name}.{cpus}.{'msi' if job.msi else 'poll'}"
+
+
+def all_jobs(only=()):
+    jobs = [Job(s, cpus, msi) for s in SCENARIOS for cpus in s.cpus for msi in (False, True)]
+    if only:
+        jobs = [j for j in jobs if j.scenario.name in only or job_name(j) in only]
+    return jobs
+
+
+def config(job, limit):
+    """One CPU: every instruction counted. Two: they really run at once."""
+    return run.Config(job.scenario.guest, job.cpus, job.msi, job.cpus == 1,
+                      job.scenario.timeout_us, job.scenario.options, limit=limit, trace=True)
+
+
+def judge_unpatched(boot, escapes):
+    """[(ok, text)] of a boot of the kernel without a fence."""
+    trouble = boot.trouble()
+    tests = [(not trouble, "unpatched: the guest finished, no splat" + reason(trouble))]
+    control = [c for c in boot.ktap.cases if c.name.startswith("positive control")]
+    tests.append((bool(control) and control[0].ok, "unpatched: positive control"))
+    landed = boot.ktap.number("escapes", 0)
+    words = boot.ktap.number("corrupted", 0)
+    if escapes:
+        tests.append((landed > 0 and words > 0,
+                      f"unpatched: {landed} writes escaped, {words} words corrupted"))
+    else:
+        failed = boot.ktap.failed()
+        tests.append((not failed and "escapes" in boot.ktap.values,
+                      "unpatched: safe as well" + reason([repr(c) for c in failed])))
+    return tests
+
+
+def judge_patched(boot):
+    trouble = boot.trouble()
+    tests = [(not trouble, "patched: the guest finished, no splat" + reason(trouble))]
+    tests += [(c.ok, f"patched: {c.name}") for c in boot.ktap.cases]
+    # The test says so itself; a bench that cannot fail proves nothing
+    tests.append((boot.ktap.number("escapes") == 0 and boot.ktap.number("corrupted") == 0
+                  and boot.ktap.number("rejected", 0) >= 100,
+                  f"patched: {boot.ktap.number('escapes')} writes escaped, "
+                  f"{boot.ktap.number('rejected')} came to nothing"))
+    return tests
+
+
+def judge_kunit(boot, name):
+    """A suite that printed no case lines has not run."""
+    trouble = boot.trouble()
+    tests = [(not trouble, f"{name}: the guest finished, no splat" + reason(trouble))]
+    cases = boot.ktap.leaves()
+    suites = [c for c in boot.ktap.cases if c not in cases]
+    ours = [c for c in suites if c.name == KUNIT_SUITE]
+    tests.append((bool(ours) and ours[0].ok, f"{name}: suite {KUNIT_SUITE} has cases and passed"))
+    tests.append((not boot.ktap.problems, f"{name}: results as planned"
+                  + reason(boot.ktap.problems)))
+    bad = [c.name for c in boot.ktap.failed()]
+    tests.append((bool(cases) and not bad, f"{name}: {len(cases)} cases" + reason(bad)))
+    return tests
+
+
+def reason(found):
+    """Text after the name of a case; no hash sign, which KTAP keeps for itself."""
+    return f": {'; '.join(found)}".replace("#", "") if found else ""
+
+
+def note(boots):
+    def escapes(state):
+        return boots[state].ktap.values.get("escapes", "?") if state in boots else "-"
+    rejected = boots[PATCHED].ktap.values.get("rejected", "?") if PATCHED in boots else "-"
+    return (f"escapes: {escapes(UNPATCHED)} unpatched, {escapes(PATCHED)} patched "
+            f"({rejected} in vain)")
+
+
+def summary(rows):
+    width = max(len(name) for name, _ in rows)
+    lines = [f"{'scenario':{width}}  {'unpatched':>21}  {'patched':>29}",
+             f"{'':{width}}  {'escapes':>10} {'flush ms':>10}  "
+             f"{'escapes':>9} {'in vain':>9} {'flush ms':>9}"]
+    for name, boots in rows:
+        def cell(state, key, width, boots=boots):
+            if state not in boots:
+                return f"{'-':>{width}}"
+            value = boots[state].ktap.number(key)
+            if key == "flush.ns" and value is not None:
+                return f"{value / 1e6:>{width}.1f}"
+            return f"{'?' if value is None else value:>{width}}"
+        lines.append(f"{name:{width}}  {cell(UNPATCHED, 'escapes', 10)} "
+                     f"{cell(UNPATCHED, 'flush.ns', 10)}  {cell(PATCHED, 'escapes', 9)} "
+                     f"{cell(PATCHED, 'rejected', 9)} {cell(PATCHED, 'flush.ns', 9)}")
+    return "\n".join(lines)
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    run.add_arguments(p)
+    p.add_argument("--unpatched", help="default: OUT/kernel/unpatched; 'none' leaves it out")
+    p.add_argument("--patched", help="default: OUT/kernel/patched; 'none' leaves it out")
+    p.add_argument("--only", default=os.environ.get("SCENARIO", ""),
+                   help="comma separated names; default: $SCENARIO, else all")
+    p.add_argument("--jobs", type=int, default=2, help="guests at once")
+    p.add_argument("--limit", type=float, default=180, help="seconds of the host for a guest")
+    p.add_argument("--list", action="store_true", help="print the names and exit")
+    a = p.parse_args()
+
+    only = {n for n in a.only.split(",") if n}
+    jobs = all_jobs(only)
+    kunit = not only or KUNIT in only
+    if a.list:
+        print("\n".join([job_name(j) for j in jobs] + [KUNIT] * kunit))
+        return 0
+    unknown = only - {KUNIT} - {n for j in jobs for n in (j.scenario.name, job_name(j))}
+    if unknown:
+        sys.exit(f"scenarios: no scenario {', '.join(sorted(unknown))}; see --list")
+
+    out = Path(a.out)
+    kernels = {UNPATCHED: a.unpatched or out / "kernel/unpatched",
+               PATCHED: a.patched or out / "kernel/patched"}
+    kernels = {state: Path(k) for state, k in kernels.items() if str(k) != "none"}
+    bench = run.make_bench(a)
+    try:
+        for kernel in kernels.values():
+            bench.prepare(kernel)
+    except initramfs.BuildError as e:
+        print("KTAP version 1\n1..1")
+        print(f"not ok 1 guests # {e}")
+        print("# 0 passed, 1 failed, 0 skipped")
+        return 1
+
+    report = ktap.Writer(len(jobs) + kunit)
+    rows = []
+    with concurrent.futures.ThreadPoolExecutor(a.jobs) as pool:
+        def submit(state, cfg, name):
+            return pool.submit(bench.boot, kernels[state], cfg, bench.out / name / state)
+
+        kunit_boots = {}
+        if kunit:
+            cfg = run.Config(cpus=2, kunit=True, limit=a.limit)
+            kunit_boots = {state: submit(state, cfg, KUNIT) for state in kernels}
+        pending = [(job, {state: submit(state, config(job, a.limit), job_name(job))
+                          for state in kernels}) for job in jobs]
+        try:
+            if kunit:
+                tests = []
+                for state, future in kunit_boots.items():
+                    tests += judge_kunit(future.result(), state)
+                report.test(KUNIT, tests, f"log: {bench.out / KUNIT}")
+            for job, futures in pending:
+                boots = {state: f.result() for state, f in futures.items()}
+                tests = []
+                if UNPATCHED in boots:
+                    tests += judge_unpatched(boots[UNPATCHED], job.scenario.escapes)
+                if PATCHED in boots:
+                    tests += judge_patched(boots[PATCHED])
+                name = job_name(job)
+                if not report.test(name, tests, note(boots)):
+                    report.comment(f"logs: {bench.out / name}")
+                rows.append((name, boots))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    if rows:
+        report.comment(summary(rows))
+    return 0 if report.close() else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
