@@ -46,9 +46,13 @@
 #define PAGE		4096UL
 #define KEPT_PAGES	8	/* stay mapped all the time */
 #define VICTIM_PAGES	16	/* are taken away */
-/* Kept and victim pages lie side by side: one hammer covers both */
-#define KEPT_IOVA	0x10000000UL
-#define VICTIM_IOVA	(KEPT_IOVA + KEPT_PAGES * PAGE)
+/*
+ * Kept and victim pages lie side by side: one hammer covers both. The victim is
+ * aligned to its size, because an Invalidate Request covers a power of two and
+ * would take the kept ones out of the ATC as well.
+ */
+#define VICTIM_IOVA	0x10010000UL
+#define KEPT_IOVA	(VICTIM_IOVA - KEPT_PAGES * PAGE)
 #define SECOND_IOVA	0x20000000UL
 #define THIRD_IOVA	0x30000000UL
 
