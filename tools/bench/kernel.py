@@ -1,0 +1,360 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Build the guest kernels: unpatched, patched, and one per mutant.
+
+One source tree ($(O)/linux, switched by git) and one object directory
+($(O)/obj/lean) serve all of them: the unpatched kernel is a full build, every
+other one recompiles what differs from the last. Results stand in
+$(O)/kernel/<state>/{Image,ats_testdev.ko,key}, and are built again only when
+the source, the config, the compiler or the module changed.
+
+Everything is compiled with W=1, once: the warnings of the unpatched build are
+the baseline for the others ($(O)/kernel/<state>/warnings.json); likewise
+sparse.json. Judging them is tools/checks/static.py's part.
+
+Boots nothing.
+"""
+import argparse
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+TOP = HERE.parents[1]
+sys.path[:0] = [str(TOP / "tools/series"), str(TOP / "tools/setup")]
+import assemble as S                                           # noqa: E402
+import bases                                                   # noqa: E402
+import progress                                                # noqa: E402
+import repo as R                                               # noqa: E402
+
+CROSS = "aarch64-linux-gnu-"
+FLAVOUR = "lean"
+MODULE = TOP / "tools/testing/selftests/iommu/ats/module"
+MUTANTS = HERE / "mutants"
+
+# Compiler calls in a full build of the lean config; only for the percentage.
+FULL_LINES = 790
+COMPILES = r"^  (CC|AS|HOSTCC) "
+
+# Where sparse looks, besides the directories of what the series touches.
+SPARSE_DIRS = ("drivers/iommu", "drivers/pci")
+
+# Debian 12's sparse does not know the name that the kernel probes it with, and
+# make C=2 then checks nothing, without failing.
+SPARSE_ARGS = ["C=2", "CF=-D__typeof_unqual__=__typeof__"]
+
+MAKE_LINE = re.compile(r"^  [A-Z][A-Z0-9]*(?: \[M\])? +(\S+)")
+DIAGNOSTIC = re.compile(r"^(?P<file>[^\s:]+\.[chS]):(?P<line>\d+):(?:\d+:)? "
+                        r"(?P<text>(?:warning|error): .*)$")
+
+
+def clean_path(name, tree):
+    """A path as it is in the kernel tree, whatever way the compiler said it."""
+    name = os.path.normpath(name)
+    for top in (str(tree), str(Path(tree).resolve())):
+        if name.startswith(top + "/"):
+            return name[len(top) + 1:]
+    while name.startswith("../"):
+        name = name[3:]
+    return name
+
+
+class Warnings:
+    """What the compiler said of each file the last time it compiled it."""
+
+    def __init__(self, path, tree):
+        self.path, self.tree = path, tree
+        try:
+            self.files = json.loads(path.read_text())
+        except (OSError, ValueError):
+            self.files = {}
+
+    def save(self):
+        part = self.path.with_suffix(".part")
+        part.write_text(json.dumps(self.files, indent=1, sort_keys=True) + "\n")
+        part.replace(self.path)
+
+    def forget(self, names):
+        for name in names:
+            self.files.pop(name, None)
+
+    def watch(self, line):
+        found = MAKE_LINE.match(line)
+        if found and line.startswith("  CC ") and found[1].endswith(".o"):
+            self.forget([found[1][:-2] + ".c"])
+            return
+        found = DIAGNOSTIC.match(line)
+        if found:
+            name = clean_path(found["file"], self.tree)
+            texts = self.files.setdefault(name, [])
+            text = re.sub(r"^(warning|error): ", r"\1: ", found["text"])
+            # A header's warning comes once per file that includes it.
+            if not (name.endswith(".h") and text in texts):
+                texts.append(text)
+            self.save()
+
+
+class Kernels:
+    def __init__(self, out, base, jobs):
+        self.out, self.base, self.jobs = Path(out).resolve(), base, jobs
+        self.repo, self.version = S.open_repo(self.out, base)
+        self.tree = self.out / "linux"
+        self.obj = self.out / "obj" / FLAVOUR
+        self.fragments = [p for p in (HERE / "config" / f"{FLAVOUR}.config",
+                                      HERE / "config" / f"{FLAVOUR}-{base}.config") if p.exists()]
+
+    # -- keys --
+
+    def ref(self, state):
+        if state == "unpatched":
+            return R.R_BASE
+        if state == "patched":
+            return R.R_SERIES
+        return f"refs/atc/{state}"
+
+    def module_files(self):
+        if not (MODULE / "Kbuild").exists():
+            return []
+        return sorted(p for p in [*MODULE.iterdir(), *MODULE.parent.glob("*.h")] if p.is_file())
+
+    def key(self, state):
+        digest = hashlib.sha256()
+        digest.update(self.repo.out("rev-parse", self.ref(state) + "^{tree}").encode())
+        for path in [*self.fragments, *self.module_files()]:
+            digest.update(path.name.encode() + b"\0" + path.read_bytes())
+        gcc = subprocess.run([CROSS + "gcc", "--version"], stdout=subprocess.PIPE, check=False)
+        digest.update(gcc.stdout)
+        return digest.hexdigest()
+
+    def dest(self, state):
+        return self.out / "kernel" / state
+
+    def up_to_date(self, state):
+        dest = self.dest(state)
+        try:
+            return (dest / "key").read_text() == self.key(state) + "\n" and (dest / "Image").exists()
+        except OSError:
+            return False
+
+    # -- build --
+
+    def make(self, *args):
+        return ["make", "-C", str(self.tree), f"O={self.obj}", f"-j{self.jobs}", "ARCH=arm64",
+                f"CROSS_COMPILE={CROSS}", "W=1",
+                # W=1 would run kernel-doc on each file: static.py does, on the touched ones
+                "cmd_checkdoc=", *args]
+
+    @staticmethod
+    def env():
+        env = {k: v for k, v in os.environ.items()
+               if k not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES", "O", "V", "C", "W", "M", "MO",
+                            "KBUILD_OUTPUT", "ARCH", "CROSS_COMPILE", "LOCALVERSION")}
+        env.update(KBUILD_BUILD_TIMESTAMP="2026-01-01", KBUILD_BUILD_USER="atc",
+                   KBUILD_BUILD_HOST="fence", LC_ALL="C.UTF-8", LOCALVERSION="")
+        return env
+
+    def configure(self, step):
+        """allnoconfig + fragments; every line of a fragment must have made it."""
+        text = "".join(p.read_text() for p in self.fragments)
+        merged = self.obj / "fragments.config"
+        config = self.obj / ".config"
+        if config.exists() and merged.exists() and merged.read_text() == text and \
+           not self.missing(text, config):
+            return
+        self.obj.mkdir(parents=True, exist_ok=True)
+        merged.write_text(text)
+        env = self.env()
+        env["KCONFIG_ALLCONFIG"] = str(merged)
+        step.run(self.make("-s", "allnoconfig"), env=env)
+        missing = self.missing(text, config)
+        if missing:
+            merged.unlink()
+            raise progress.StepError(f"Kconfig dropped {', '.join(missing)}: "
+                                     "a dependency is not in tools/bench/config")
+
+    @staticmethod
+    def missing(text, config):
+        have = set(config.read_text().splitlines())
+        lost = []
+        for line in text.splitlines():
+            if not line.startswith("CONFIG_"):
+                continue
+            name, _, value = line.partition("=")
+            good = f"# {name} is not set" if value == "n" else line
+            if value == "n" and not any(h.startswith(name + "=") for h in have):
+                continue
+            if good not in have:
+                lost.append(line)
+        return lost
+
+    def switch(self, state):
+        """Put the tree at a state; what changes loses its old warnings."""
+        was, want = self.repo.ref("HEAD"), self.repo.ref(self.ref(state))
+        warnings = Warnings(self.obj / "warnings.json", self.tree)
+        if was != want:
+            warnings.forget(self.repo.names("diff-tree", "-r", "--no-renames", "--name-only", was, want))
+            self.obj.mkdir(parents=True, exist_ok=True)
+            warnings.save()
+        R.switch(self.repo, want)
+        return warnings
+
+    def build(self, state, step, sparse=False):
+        if self.up_to_date(state) and not (sparse and not self.sparse_done(state)):
+            step.up_to_date()
+            return
+        (self.dest(state) / "key").unlink(missing_ok=True)
+        key = self.key(state)
+        with R.locked(self.out / "obj/.lock"):
+            warnings = self.switch(state)
+            self.configure(step)
+            full = not (self.obj / "vmlinux").exists()
+            percent = progress.count_watch(COMPILES, FULL_LINES if full else 60)
+
+            def watch(line):
+                warnings.watch(line)
+                return percent(line)
+            step.run(self.make("Image", "modules"), env=self.env(), watch=watch)
+            dest = self.dest(state)
+            dest.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(self.obj / "arch/arm64/boot/Image", dest / "Image")
+            shutil.copy2(self.obj / "System.map", dest / "System.map")
+            shutil.copy2(self.obj / ".config", dest / "config")
+            warnings.save()
+            shutil.copy2(warnings.path, dest / "warnings.json")
+            self.build_module(state, step)
+            if sparse:
+                self.sparse(state, step)
+        (dest / "key").write_text(key + "\n")
+
+    def build_module(self, state, step):
+        """The test endpoint's driver, out of tree, against this very kernel."""
+        if not self.module_files():
+            step.say("no test driver yet: ats_testdev.ko is not built")
+            return
+        mo = self.out / "obj" / f"module-{state}"
+        shutil.rmtree(mo, ignore_errors=True)
+        mo.mkdir(parents=True)
+        warnings = Warnings(self.dest(state) / "module-warnings.json", TOP)
+        warnings.files = {}
+
+        def watch(line):
+            warnings.watch(line)
+        step.run(self.make(f"M={MODULE}", f"MO={mo}", "modules"), env=self.env(), watch=watch)
+        warnings.save()
+        shutil.copy2(mo / "ats_testdev.ko", self.dest(state) / "ats_testdev.ko")
+
+    # -- sparse --
+
+    def sparse_dirs(self):
+        touched = self.repo.names("diff-tree", "-r", "--no-renames", "--name-only", R.R_BASE, R.R_SERIES)
+        dirs = {str(Path(n).parent) for n in touched if n.endswith(".c")}
+        base = {d for d in dirs if not any((d + "/").startswith(s + "/") for s in SPARSE_DIRS)
+                and not d.startswith(("tools/", "Documentation"))}
+        return sorted(base | set(SPARSE_DIRS))
+
+    def sparse_done(self, state):
+        try:
+            found = json.loads((self.dest(state) / "sparse.json").read_text())
+        except (OSError, ValueError):
+            return False
+        return found.get("dirs") == self.sparse_dirs() and \
+            found.get("tree") == self.repo.out("rev-parse", self.ref(state) + "^{tree}")
+
+    def sparse(self, state, step):
+        """Check the directories as they are in this state. Tree must stand there."""
+        dirs = self.sparse_dirs()
+        here = [d for d in dirs if (self.tree / d / "Makefile").exists()]
+        result = Warnings(self.obj / "sparse.part.json", self.tree)
+        result.files = {}
+        checked = [0]
+
+        def watch(line):
+            if line.startswith("  CHECK "):
+                checked[0] += 1
+            found = DIAGNOSTIC.match(line)
+            if found:
+                result.files.setdefault(clean_path(found["file"], self.tree), []).append(found["text"])
+        step.note = "sparse"
+        step.run(self.make("-k", *SPARSE_ARGS, *[d + "/" for d in here]), env=self.env(), watch=watch)
+        found = {"dirs": dirs, "tree": self.repo.out("rev-parse", self.ref(state) + "^{tree}"),
+                 "checked": checked[0], "files": result.files}
+        (self.dest(state) / "sparse.json").write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
+
+    def sparse_control(self, step):
+        """Does sparse report a planted defect? Returns what it said."""
+        work = self.out / "obj/sparse-control"
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir(parents=True)
+        (work / "Kbuild").write_text("obj-m := planted.o\n")
+        (work / "planted.c").write_text(
+            "#include <linux/module.h>\n"
+            "__le64 planted(__le64 x);\n__le64 planted(__le64 x) { return x + 1; }\n"
+            "MODULE_DESCRIPTION(\"planted\");\nMODULE_LICENSE(\"GPL\");\n")
+        said = []
+
+        def watch(line):
+            found = DIAGNOSTIC.match(line)
+            if found and found["file"].endswith("planted.c"):
+                said.append(found["text"])
+        step.run(self.make(*SPARSE_ARGS, f"M={work}", "modules"), env=self.env(), watch=watch)
+        return said
+
+    # -- mutants --
+
+    def mutant(self, name):
+        """series + tools/bench/mutants/NAME.patch as refs/atc/mutant-NAME."""
+        path = MUTANTS / f"{name}.patch"
+        if not path.exists():
+            raise R.SeriesError(f"no such mutant: {path}")
+        series = self.repo.ref(R.R_SERIES)
+        with self.repo.index() as git:
+            git("read-tree", series)
+            proc = git("apply", "--cached", "--whitespace=nowarn", str(path), check=False)
+            if proc.returncode:
+                err = proc.stderr.decode(errors="replace").strip().replace("\n", "; ")
+                raise R.SeriesError(f"mutant {name} does not apply: {err}")
+            tree = git("write-tree").stdout.decode().strip()
+        commit = self.repo.commit(tree, series, f"mutant {name}\n".encode())
+        self.repo.git("update-ref", f"refs/atc/mutant-{name}", commit)
+        return f"mutant-{name}"
+
+
+def mutant_names():
+    return sorted(p.stem for p in MUTANTS.glob("*.patch"))
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    ap.add_argument("what", choices=["build", "mutant", "list-mutants"])
+    ap.add_argument("names", nargs="*", help="build: unpatched patched (default both); mutant: names")
+    ap.add_argument("--out", required=True, type=Path, help="build folder, $(O)")
+    ap.add_argument("--base", default=bases.DEFAULT, choices=sorted(bases.BASES))
+    ap.add_argument("--jobs", default=os.cpu_count() or 1, type=int)
+    ap.add_argument("--sparse", action="store_true", help="also run sparse on what the series touches")
+    ap.add_argument("--verbose", action="store_true")
+    args = ap.parse_args()
+    if args.what == "list-mutants":
+        print("\n".join(mutant_names()))
+        return
+    names = args.names or (mutant_names() if args.what == "mutant" else ["unpatched", "patched"])
+    kernels = Kernels(args.out, args.base, args.jobs)
+    steps = progress.Steps(args.out, len(names), verbose=args.verbose)
+    for name in names:
+        state = kernels.mutant(name) if args.what == "mutant" else name
+        with steps.step(f"building the {name} kernel" if state == name else f"building mutant {name}",
+                        f"kernel-{state}") as step:
+            kernels.build(state, step, sparse=args.sparse and state == name)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (R.SeriesError, progress.StepError) as e:
+        sys.exit(f"kernel: {e}")
+    except KeyboardInterrupt:
+        sys.exit(130)

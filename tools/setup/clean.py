@@ -1,0 +1,35 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""make clean: remove the build folder, unless edits of make tree would be lost.
+
+Removes nothing outside of $(O), and $(O) only when this project made it; the
+cache of downloads stays.
+"""
+import os
+import shutil
+import sys
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(TOP / "tools/series"))
+import repo as R                                               # noqa: E402
+
+
+def main():
+    out = Path(os.environ["O"]).resolve()
+    if not out.exists():
+        return
+    if out in (TOP, *TOP.parents) or out == Path.home():
+        sys.exit(f"clean: {out} is not a build folder")
+    if any(out.iterdir()) and not (out / "log").is_dir():
+        sys.exit(f"clean: {out} was not made by this Makefile (no log in it): not removed")
+    tree = out / "tree"
+    if tree.exists():
+        work = R.Repo(tree)
+        if work.ref("HEAD") != work.ref("refs/atc/tree-start") or work.out("status", "--porcelain"):
+            sys.exit(f"clean: {tree} has edits that are not absorbed: make absorb, or remove it")
+    shutil.rmtree(out)
+
+
+if __name__ == "__main__":
+    main()

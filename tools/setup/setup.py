@@ -1,0 +1,306 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Everything between a fresh clone and the thing asked for, step by step.
+
+Called by tools/setup/run once Python is there. Each step knows by itself
+whether anything is left to do, so that the same command goes on after an
+interruption and a second run costs next to nothing:
+
+  packages, meson         tools/setup/run, Debian's backports
+  kernel and QEMU source  $(CACHE)/dl, $(CACHE)/src; $(O)/src/{kernel,qemu} point there
+  work repository         $(O)/linux with base and series (tools/series)
+  QEMU                    $(O)/qemu (tools/qemu/build)
+  kernels                 $(O)/kernel/{unpatched,patched} (tools/bench/kernel.py)
+
+What is built and how is those tools' own matter, not this file's.
+"""
+import argparse
+import fcntl
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(TOP / "tools/series"), str(TOP / "tools/bench"), str(TOP / "tools/setup")]
+import assemble                                                # noqa: E402
+import bases                                                   # noqa: E402
+import kernel                                                  # noqa: E402
+import progress                                                # noqa: E402
+import repo as R                                               # noqa: E402
+import sources                                                 # noqa: E402
+from progress import StepError                                 # noqa: E402
+
+QEMU_SUITES = ("trixie",)
+QEMU_VERSION = re.compile(r"^(?:\d+:)?10\.0\.\d+")
+MESON_NEEDED = (1, 5)
+MESON_SUITES = {"bookworm": ("bookworm-backports",)}
+GIB = 1 << 30
+
+# Verb -> what it needs, in order.
+NEEDS = {
+    "setup": ("kernel-source", "qemu-source"),
+    "series": ("kernel-source", "repo"),
+    "kernels": ("kernel-source", "repo", "unpatched", "patched"),
+    "qemu": ("qemu-source", "qemu"),
+    "all": ("kernel-source", "qemu-source", "repo", "qemu", "unpatched", "patched"),
+}
+
+
+def upstream(version):
+    """7.2.13 of 7.2.13-1~bpo13+1, 10.0.13+ds of 1:10.0.13+ds-0+deb13u1."""
+    return version.split(":", 1)[-1].rsplit("-", 1)[0]
+
+
+def point(link, target):
+    link.parent.mkdir(parents=True, exist_ok=True)
+    if link.is_symlink() and os.readlink(link) == str(target):
+        return
+    part = link.with_name(link.name + ".part")
+    part.unlink(missing_ok=True)
+    part.symlink_to(target)
+    part.replace(link)
+
+
+def need_room(path, gib, what):
+    path.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(path).free
+    if free < gib * GIB:
+        raise StepError(f"the disk is full: {what} needs about {gib} GB below {path}, "
+                        f"{free / GIB:.1f} GB are free")
+
+
+class Setup:
+    def __init__(self, args, steps):
+        self.args, self.steps = args, steps
+        self.out, self.cache = args.out, args.cache
+        self.base = bases.BASES[args.base]
+        self.apt = None
+
+    def indexes(self, step):
+        """apt's package lists of the suites that matter, read at most once a run."""
+        if not self.apt:
+            suites = list(self.base.suites) + list(MESON_SUITES.get(sources.codename(), ()))
+            self.apt = sources.Apt(self.cache, list(dict.fromkeys(suites)), QEMU_SUITES)
+            self.apt.update(step)
+        return self.apt
+
+    # -- meson: the only package that Debian 12 has too old --
+
+    @staticmethod
+    def meson_version():
+        try:
+            out = subprocess.run(["/usr/bin/meson", "--version"], stdout=subprocess.PIPE,
+                                 stderr=subprocess.DEVNULL, check=False, text=True).stdout
+        except OSError:
+            return ()
+        return tuple(int(n) for n in re.findall(r"\d+", out)[:2])
+
+    def meson(self, step):
+        if self.meson_version() >= MESON_NEEDED:
+            return
+        memo = self.cache / "dl/meson.json"
+        package = sources.recall(memo, lambda v: True)
+        if not package:
+            package = self.indexes(step).binary(step, "meson")
+            sources.remember(memo, package)
+        deb = sources.fetch(package, self.cache / "dl", step)
+        root = [] if os.geteuid() == 0 else ["sudo", "-n"]
+        lists = self.cache / "apt/tools"
+        step.note = "installing meson"
+        step.run([*root, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "install", "-y",
+                  "--no-install-recommends", *self.tool_lists(root, lists, step),
+                  "-o", "DPkg::Lock::Timeout=300", str(deb.resolve())])
+        step.note = ""
+        if self.meson_version() < MESON_NEEDED:
+            raise step.failed("meson is still older than 1.5")
+
+    @staticmethod
+    def tool_lists(root, folder, step):
+        """Options for apt-get with the private package lists of tools/setup/run."""
+        options = ["-o", f"Dir::State::lists={folder}/lists", "-o", f"Dir::Cache={folder}/cache",
+                   "-o", "APT::Sandbox::User=root", "-o", "Acquire::Languages=none"]
+        if not any((folder / "lists").glob("*Packages*")) and not any((folder / "lists").glob("*Release")):
+            for sub in ("lists/partial", "cache/archives/partial"):
+                (folder / sub).mkdir(parents=True, exist_ok=True)
+            step.run([*root, "apt-get", "-q", "update", *options], check=False)
+        return options
+
+    # -- sources --
+
+    def kernel_source(self):
+        with self.steps.step("kernel source", "kernel-source") as step:
+            if self.args.ksrc:
+                tree = Path(self.args.ksrc).resolve()
+                base, version = R.kernel_version(tree)
+                if base != self.args.base:
+                    raise StepError(f"KSRC={tree} is a {base} kernel, BASE is {self.args.base}")
+                self.use("kernel", tree, f"own {version}")
+                step.state = f"own tree, {version}"
+                return
+            wanted = self.args.base + "."
+
+            def fits(v):
+                return (upstream(v) + ".").startswith(wanted) or upstream(v).startswith(self.args.base + "~")
+            memo = self.cache / "dl" / f"{self.base.package}.json"
+            package = sources.recall(memo, fits)
+            tree = package and self.cache / "src" / f"linux-{upstream(package.version)}"
+            if tree and (tree / "Makefile").exists():
+                step.up_to_date()
+            else:
+                need_room(self.cache, 3, "the kernel source")
+                if not package:
+                    package = self.indexes(step).binary(step, self.base.package, fits, self.base.suites)
+                    sources.remember(memo, package)
+                    tree = self.cache / "src" / f"linux-{upstream(package.version)}"
+                deb = self.fetch_or_look_again(package, memo, step, lambda apt: apt.binary(
+                    step, self.base.package, fits, self.base.suites))
+                package = sources.recall(memo, fits)
+                tree = self.cache / "src" / f"linux-{upstream(package.version)}"
+                sources.unpack(deb, tree, step, f"./usr/src/{self.base.package}.tar.xz")
+                step.state = f"{package.version}, done"
+            self.use("kernel", tree, f"{upstream(package.version)} (Debian {self.base.package} {package.version})")
+
+    def qemu_source(self):
+        with self.steps.step("QEMU source", "qemu-source") as step:
+            if self.args.qemu_src:
+                tree = Path(self.args.qemu_src).resolve()
+                try:
+                    version = (tree / "VERSION").read_text().strip()
+                except OSError as e:
+                    raise StepError(f"QEMU_SRC={tree} is not a QEMU source tree: no VERSION in it") from e
+                if not QEMU_VERSION.match(version):
+                    raise StepError(f"QEMU_SRC={tree} is QEMU {version}; the model is for 10.0.x")
+                self.use("qemu", tree, f"own {version}")
+                step.state = f"own tree, {version}"
+                self.meson(step)
+                return
+            memo = self.cache / "dl/qemu.json"
+            package = sources.recall(memo, QEMU_VERSION.match)
+            tree = package and self.cache / "src" / f"qemu-{upstream(package.version)}"
+            if tree and (tree / "configure").exists():
+                step.up_to_date()
+            else:
+                need_room(self.cache, 1, "the QEMU source")
+
+                def look(apt):
+                    return apt.source(step, "qemu", QEMU_VERSION.match, QEMU_SUITES)
+                if not package:
+                    package = look(self.indexes(step))
+                    sources.remember(memo, package)
+                tar = self.fetch_or_look_again(package, memo, step, look)
+                package = sources.recall(memo, QEMU_VERSION.match)
+                tree = self.cache / "src" / f"qemu-{upstream(package.version)}"
+                sources.unpack(tar, tree, step)
+                step.state = f"{package.version}, done"
+            self.use("qemu", tree, f"{upstream(package.version)} (Debian {package.version})")
+            self.meson(step)
+
+    def fetch_or_look_again(self, package, memo, step, look):
+        """Fetch; when the archive has moved on to another version, take that."""
+        try:
+            return sources.fetch(package, self.cache / "dl", step)
+        except StepError:
+            if self.apt:
+                raise
+            found = look(self.indexes(step))
+            if found == package:
+                raise
+            step.say(f"{package.version} is gone from the archive: {found.version} instead")
+            sources.remember(memo, found)
+            return sources.fetch(found, self.cache / "dl", step)
+
+    def use(self, name, tree, version):
+        point(self.out / "src" / name, tree.resolve())
+        (self.out / "src" / f"{name}.version").write_text(version + "\n")
+
+    # -- builds --
+
+    def repo(self):
+        with self.steps.step("series on the kernel source", "series") as step:
+            if not (self.out / "linux/.git/atc-import").exists():
+                need_room(self.out, 6, "the work trees and builds")
+            began = time.monotonic()
+            assemble.open_repo(self.out, self.args.base)
+            if time.monotonic() - began < 2:
+                step.up_to_date()
+
+    def qemu(self):
+        with self.steps.step("building QEMU", "qemu") as step:
+            work = self.out / "qemu/work"
+            began = time.monotonic()
+            env = dict(os.environ, JOBS=str(self.args.jobs))
+            step.run([TOP / "tools/qemu/build", self.out / "src/qemu", work], env=env,
+                     watch=progress.ninja_watch())
+            binary = work / "build/qemu-system-aarch64"
+            if not binary.exists():
+                raise step.failed(f"no {binary}")
+            point(self.out / "qemu/qemu-system-aarch64", "work/build/qemu-system-aarch64")
+            if time.monotonic() - began < 5:
+                step.up_to_date()
+
+    def kernel(self, state):
+        with self.steps.step(f"building the {state} kernel", f"kernel-{state}") as step:
+            kernels = kernel.Kernels(self.out, self.args.base, self.args.jobs)
+            kernels.build(state, step, sparse=self.args.sparse)
+
+    def run(self, needs):
+        todo = {"kernel-source": self.kernel_source, "qemu-source": self.qemu_source,
+                "repo": self.repo, "qemu": self.qemu,
+                "unpatched": lambda: self.kernel("unpatched"),
+                "patched": lambda: self.kernel("patched")}
+        for need in needs:
+            todo[need]()
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    ap.add_argument("verb", choices=sorted(NEEDS))
+    ap.add_argument("--total", type=int, required=True, help="steps that the caller counts in all")
+    ap.add_argument("--packages-took", type=int, default=0)
+    ap.add_argument("--sparse", action="store_true")
+    args = ap.parse_args()
+    env = os.environ
+    args.base = env.get("BASE") or bases.DEFAULT
+    if args.base not in bases.BASES:
+        raise StepError(f"BASE={args.base}: known are {', '.join(sorted(bases.BASES))} (tools/series/bases.py)")
+    args.ksrc, args.qemu_src = env.get("KSRC"), env.get("QEMU_SRC")
+    args.out, args.cache = Path(env["O"]).resolve(), Path(env["CACHE"]).resolve()
+    jobs = env.get("JOBS") or str(len(os.sched_getaffinity(0)))
+    if not jobs.isdigit() or int(jobs) < 1:
+        raise StepError(f"JOBS={jobs} is not a number of jobs")
+    args.jobs = int(jobs)
+    args.out.mkdir(parents=True, exist_ok=True)
+    args.cache.mkdir(parents=True, exist_ok=True)
+    if " " in str(args.out):
+        raise StepError(f"O={args.out}: the kernel cannot be built in a path with a space")
+    with open(args.out / ".lock", "w", encoding="ascii") as mine, \
+         open(args.cache / ".lock", "w", encoding="ascii") as shared:
+        for lock, name in ((mine, args.out), (shared, args.cache)):
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                print(f"setup: waiting for another make that uses {name}", flush=True)
+                fcntl.flock(lock, fcntl.LOCK_EX)
+        steps = progress.Steps(args.out, args.total, verbose=bool(env.get("V")), first=2)
+        steps.record("packages", args.packages_took, "")
+        try:
+            Setup(args, steps).run(NEEDS[args.verb])
+        finally:
+            steps.write_budget()
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (R.SeriesError, StepError) as e:
+        sys.exit(f"setup: {e}")
+    except OSError as e:
+        if e.errno != 28:
+            raise
+        sys.exit(f"setup: the disk is full: {e.filename or ''}")
+    except KeyboardInterrupt:
+        sys.exit(130)
