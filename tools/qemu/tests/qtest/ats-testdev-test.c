@@ -1,1 +1,1294 @@
-int main(void) { return 0; }
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * QTest for ATS in the SMMUv3 model and for ats-testdev
+ *
+ * Every state that the command queue can be in while a CMD_SYNC waits for
+ * Invalidate Completions, the checks of Translated transactions and Translation
+ * Requests, and the endpoint's own registers. There is no guest CPU: each test
+ * writes the SMMU's tables and queues itself and moves the virtual clock.
+ * Section numbers are those of Arm IHI 0070.
+ *
+ * What this does not test: any driver.
+ */
+
+#include "qemu/osdep.h"
+#include "qemu/bitops.h"
+#include "libqtest.h"
+#include "qobject/qdict.h"
+#include "standard-headers/linux/pci_regs.h"
+#include "hw/misc/ats-testdev-regs.h"
+
+#define SMMU_BASE       0x09050000
+#define ECAM_BASE       0x3f000000      /* with highmem=off */
+#define BAR_BASE        0x10000000
+
+/* Where the tests keep what the SMMU reads and writes */
+#define CMDQ            0x41000000
+#define EVTQ            0x41100000
+#define STRTAB          0x41200000
+#define CDS             0x41300000
+#define PT_L1           0x41400000
+#define PT_L2           0x41401000
+#define PT_L3           0x41402000
+#define MSI_DOORBELL    0x41500000
+#define PAGES           0x42000000      /* the page that IOVA n is mapped to */
+
+#define CMDQ_LOG2       8
+#define STRTAB_LOG2     8
+
+#define IDR0            0x00
+#define   IDR0_ATS        BIT(10)
+#define   IDR0_MSI        BIT(13)
+#define CR0             0x20
+#define   CR0_SMMUEN      BIT(0)
+#define   CR0_EVENTQEN    BIT(2)
+#define   CR0_CMDQEN      BIT(3)
+#define   CR0_ATSCHK      BIT(4)
+#define   CR0_ALL         (CR0_SMMUEN | CR0_EVENTQEN | CR0_CMDQEN | CR0_ATSCHK)
+#define GERROR          0x60
+#define   GERROR_CMDQ     BIT(0)
+#define   GERROR_EVTQ_ABT BIT(2)
+#define GERRORN         0x64
+#define STRTAB_BASE     0x80
+#define STRTAB_BASE_CFG 0x88
+#define CMDQ_BASE       0x90
+#define CMDQ_PROD       0x98
+#define CMDQ_CONS       0x9c
+#define EVENTQ_BASE     0xa0
+#define EVENTQ_PROD     0xa8
+#define EVENTQ_CONS     0xac
+
+#define CERROR_NONE     0
+#define CERROR_ILL      1
+#define CERROR_ATC_INV_SYNC 3
+
+#define OP_CFGI_STE     0x03
+#define OP_TLBI_NSNH    0x30
+#define OP_ATC_INV      0x40
+#define OP_SYNC         0x46
+#define OP_ILLEGAL      0xff
+#define SIZE_ALL        52
+
+#define EVT_F_BAD_ATS_TREQ      0x05
+#define EVT_F_TRANSL_FORBIDDEN  0x07
+#define EVT_F_TRANSLATION       0x10
+
+#define PTE_RW          (0x3 | 1 << 6 | 1 << 10)
+#define PTE_RO          (PTE_RW | 1 << 7)
+
+#define US              1000LL
+#define T_US            1000            /* atc-inv-timeout-us */
+#define T               (T_US * US)
+
+/* Functions of the tests: 00:02.0 and 00:03.0, 00:04.0 has no ATS */
+#define SID_A           0x10
+#define SID_B           0x18
+#define SID_NO_ATS      0x20
+#define SID_NOBODY      0x80
+
+typedef struct {
+    QTestState *qts;
+    uint32_t prod;
+} Bench;
+
+static void smmu_writel(Bench *t, uint32_t reg, uint32_t val)
+{
+    qtest_writel(t->qts, SMMU_BASE + reg, val);
+}
+
+static uint32_t smmu_readl(Bench *t, uint32_t reg)
+{
+    return qtest_readl(t->qts, SMMU_BASE + reg);
+}
+
+static uint64_t cfg_addr(uint32_t sid, uint32_t reg)
+{
+    return ECAM_BASE + (sid << 12) + reg;
+}
+
+static uint64_t bar(uint32_t sid)
+{
+    return BAR_BASE + sid * ATD_BAR_SIZE;
+}
+
+static void dev_writel(Bench *t, uint32_t sid, uint32_t reg, uint32_t val)
+{
+    qtest_writel(t->qts, bar(sid) + reg, val);
+}
+
+static void dev_writeq(Bench *t, uint32_t sid, uint32_t reg, uint64_t val)
+{
+    qtest_writeq(t->qts, bar(sid) + reg, val);
+}
+
+static uint32_t dev_readl(Bench *t, uint32_t sid, uint32_t reg)
+{
+    return qtest_readl(t->qts, bar(sid) + reg);
+}
+
+static uint64_t dev_readq(Bench *t, uint32_t sid, uint32_t reg)
+{
+    return qtest_readq(t->qts, bar(sid) + reg);
+}
+
+/* Offset of an extended capability, 0 if there is none */
+static uint32_t ext_cap(Bench *t, uint32_t sid, uint16_t id)
+{
+    uint32_t pos = PCI_CFG_SPACE_SIZE;
+
+    while (pos) {
+        uint32_t header = qtest_readl(t->qts, cfg_addr(sid, pos));
+
+        if (header && PCI_EXT_CAP_ID(header) == id) {
+            return pos;
+        }
+        pos = header ? PCI_EXT_CAP_NEXT(header) : 0;
+    }
+    return 0;
+}
+
+static uint32_t cap(Bench *t, uint32_t sid, uint8_t id)
+{
+    uint8_t pos = qtest_readb(t->qts, cfg_addr(sid, PCI_CAPABILITY_LIST));
+
+    while (pos && qtest_readb(t->qts, cfg_addr(sid, pos)) != id) {
+        pos = qtest_readb(t->qts, cfg_addr(sid, pos + 1));
+    }
+    return pos;
+}
+
+static void dev_enable(Bench *t, uint32_t sid)
+{
+    uint32_t ats = ext_cap(t, sid, PCI_EXT_CAP_ID_ATS);
+
+    qtest_writel(t->qts, cfg_addr(sid, PCI_BASE_ADDRESS_0), bar(sid));
+    qtest_writew(t->qts, cfg_addr(sid, PCI_COMMAND),
+                 PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+    if (ats) {
+        qtest_writew(t->qts, cfg_addr(sid, ats + PCI_ATS_CTRL),
+                     PCI_ATS_CTRL_ENABLE);
+    }
+    g_assert_cmphex(dev_readl(t, sid, ATD_ID), ==, ATD_ID_MAGIC);
+}
+
+/* Write the STE; the SMMU may still use what it has cached */
+static void set_ste(Bench *t, uint32_t sid, uint32_t eats)
+{
+    uint64_t ste = STRTAB + sid * 64;
+    uint64_t cd = CDS + sid * 64;
+
+    qtest_writeq(t->qts, ste, cd | 5 << 1 | 1);
+    qtest_writeq(t->qts, ste + 8, (uint64_t)eats << 28);
+}
+
+/* All streams share one address space; IOVA page n maps page n of PAGES */
+static void map(Bench *t, unsigned int page, uint64_t pte_bits)
+{
+    qtest_writeq(t->qts, PT_L3 + page * 8,
+                 pte_bits ? (PAGES + page * 4096) | pte_bits : 0);
+}
+
+static uint64_t page_read(Bench *t, unsigned int page)
+{
+    return qtest_readq(t->qts, PAGES + page * 4096);
+}
+
+static void setup_stream(Bench *t, uint32_t sid)
+{
+    uint64_t cd = CDS + sid * 64;
+
+    /* T0SZ = 25, 4 KiB granule, EPD1, V; IPS = 44 bits, AA64, R, A, ASID 1 */
+    qtest_writel(t->qts, cd, 25 | 1u << 30 | 1u << 31);
+    qtest_writel(t->qts, cd + 4, 4 | 1 << 9 | 1 << 13 | 1 << 14 | 1 << 16);
+    qtest_writeq(t->qts, cd + 8, PT_L1);
+    set_ste(t, sid, 1);
+}
+
+static void smmu_enable(Bench *t, uint32_t cr0, unsigned int evtq_log2)
+{
+    qtest_writeq(t->qts, SMMU_BASE + STRTAB_BASE, STRTAB);
+    smmu_writel(t, STRTAB_BASE_CFG, STRTAB_LOG2);
+    qtest_writeq(t->qts, SMMU_BASE + CMDQ_BASE, CMDQ | CMDQ_LOG2);
+    smmu_writel(t, CMDQ_PROD, 0);
+    smmu_writel(t, CMDQ_CONS, 0);
+    qtest_writeq(t->qts, SMMU_BASE + EVENTQ_BASE, EVTQ | evtq_log2);
+    smmu_writel(t, EVENTQ_PROD, 0);
+    smmu_writel(t, EVENTQ_CONS, 0);
+    t->prod = 0;
+    smmu_writel(t, CR0, cr0);
+}
+
+static void bench_setup(Bench *t, uint32_t cr0, unsigned int evtq_log2)
+{
+    qtest_writeq(t->qts, PT_L1, PT_L2 | 3);
+    qtest_writeq(t->qts, PT_L2, PT_L3 | 3);
+    for (int i = 0; i < 64; i++) {
+        map(t, i, PTE_RW);
+    }
+    setup_stream(t, SID_A);
+    setup_stream(t, SID_B);
+    setup_stream(t, SID_NO_ATS);
+    smmu_enable(t, cr0, evtq_log2);
+    dev_enable(t, SID_A);
+    dev_enable(t, SID_B);
+    dev_enable(t, SID_NO_ATS);
+}
+
+static Bench bench_start(const char *extra)
+{
+    Bench t = { 0 };
+
+    t.qts = qtest_initf(
+        "-M virt,gic-version=3,iommu=smmuv3,highmem=off -nodefaults "
+        "-global arm-smmuv3.ats=on "
+        "-global arm-smmuv3.atc-inv-timeout-us=%u "
+        "-device ats-testdev,id=a,addr=2.0 "
+        "-device ats-testdev,id=b,addr=3.0 "
+        "-device ats-testdev,id=c,addr=4.0,ats=off %s", T_US, extra);
+    bench_setup(&t, CR0_ALL, 6);
+    return t;
+}
+
+static void bench_end(Bench *t)
+{
+    qtest_quit(t->qts);
+}
+
+/* Put a command into the queue; ring() shows it to the SMMU */
+static void push(Bench *t, uint64_t dw0, uint64_t dw1)
+{
+    uint64_t entry = CMDQ + (t->prod & (BIT(CMDQ_LOG2) - 1)) * 16;
+
+    qtest_writeq(t->qts, entry, dw0);
+    qtest_writeq(t->qts, entry + 8, dw1);
+    t->prod = (t->prod + 1) & (BIT(CMDQ_LOG2 + 1) - 1);
+}
+
+static void push_atc_inv(Bench *t, uint32_t sid, uint64_t addr,
+                         unsigned int size)
+{
+    push(t, OP_ATC_INV | (uint64_t)sid << 32, addr | size);
+}
+
+static void push_sync(Bench *t)
+{
+    push(t, OP_SYNC, 0);
+}
+
+static void push_cfgi_ste(Bench *t, uint32_t sid)
+{
+    push(t, OP_CFGI_STE | (uint64_t)sid << 32, 1);
+}
+
+static void ring(Bench *t)
+{
+    smmu_writel(t, CMDQ_PROD, t->prod);
+}
+
+static void step(Bench *t, int64_t ns)
+{
+    qtest_clock_step(t->qts, ns);
+}
+
+static bool active(Bench *t, uint32_t bit)
+{
+    return (smmu_readl(t, GERROR) ^ smmu_readl(t, GERRORN)) & bit;
+}
+
+static void acknowledge(Bench *t, uint32_t bit)
+{
+    smmu_writel(t, GERRORN, smmu_readl(t, GERRORN) ^ bit);
+}
+
+/* The queue stands, without error, with its head at command @n */
+#define expect_waiting(t, n) do {                                           \
+        g_assert_cmpuint(smmu_readl(t, CMDQ_CONS) & 0xfffff, ==, n);        \
+        g_assert_false(active(t, GERROR_CMDQ));                             \
+    } while (0)
+
+#define expect_done(t) expect_waiting(t, (t)->prod)
+
+/* The queue stands at command @n, which has raised @err */
+#define expect_error(t, n, err) do {                                        \
+        g_assert_cmpuint(smmu_readl(t, CMDQ_CONS) & 0xfffff, ==, n);        \
+        g_assert_true(active(t, GERROR_CMDQ));                              \
+        g_assert_cmphex(smmu_readl(t, CMDQ_CONS) >> 24 & 0x7f, ==, err);    \
+    } while (0)
+
+static uint32_t events(Bench *t)
+{
+    return smmu_readl(t, EVENTQ_PROD);
+}
+
+#define expect_event(t, n, type, sid) do {                                  \
+        g_assert_cmphex(qtest_readb((t)->qts, EVTQ + (n) * 32), ==, type);  \
+        g_assert_cmphex(qtest_readl((t)->qts, EVTQ + (n) * 32 + 4), ==,     \
+                        sid);                                               \
+    } while (0)
+
+static void set_mode(Bench *t, uint32_t sid, uint32_t mode, uint32_t arg)
+{
+    dev_writel(t, sid, ATD_INV_MODE, mode);
+    dev_writel(t, sid, ATD_INV_ARG, arg);
+}
+
+static uint32_t dev_cmd(Bench *t, uint32_t sid, uint32_t cmd)
+{
+    dev_writel(t, sid, ATD_CMD, cmd);
+    return dev_readl(t, sid, ATD_RESULT);
+}
+
+static uint32_t fill(Bench *t, uint32_t sid, unsigned int page,
+                     unsigned int pages)
+{
+    dev_writeq(t, sid, ATD_ADDR, page * 4096);
+    dev_writeq(t, sid, ATD_LEN, pages * 4096);
+    return dev_cmd(t, sid, ATD_CMD_ATC_FILL);
+}
+
+static uint32_t dma_write(Bench *t, uint32_t sid, uint32_t attr, uint64_t addr,
+                          uint64_t data)
+{
+    dev_writeq(t, sid, ATD_ADDR, addr);
+    dev_writeq(t, sid, ATD_DATA, data);
+    dev_writel(t, sid, ATD_ATTR, attr);
+    return dev_cmd(t, sid, ATD_CMD_WRITE);
+}
+
+/*
+ * The states of the queue
+ */
+
+static void test_answered(void)
+{
+    Bench t = bench_start("");
+
+    g_assert_true(smmu_readl(&t, IDR0) & IDR0_ATS);
+    g_assert_cmpuint(fill(&t, SID_A, 0, 8), ==, ATD_OK);
+    g_assert_cmpuint(dev_readq(&t, SID_A, ATD_ATC_ENTRIES), ==, 8);
+
+    /* Two pages, then the rest */
+    push_atc_inv(&t, SID_A, 2 * 4096, 1);
+    push_sync(&t);
+    ring(&t);
+    expect_done(&t);
+    g_assert_cmpuint(dev_readq(&t, SID_A, ATD_ATC_ENTRIES), ==, 6);
+    push_atc_inv(&t, SID_A, 0, SIZE_ALL);
+    push_sync(&t);
+    ring(&t);
+    expect_done(&t);
+    g_assert_cmpuint(dev_readq(&t, SID_A, ATD_ATC_ENTRIES), ==, 0);
+    g_assert_cmpuint(dev_readq(&t, SID_A, ATD_INV_RECEIVED), ==, 2);
+    g_assert_cmpuint(dev_readq(&t, SID_A, ATD_INV_ANSWERED), ==, 2);
+
+    step(&t, 10 * T);
+    expect_done(&t);
+    bench_end(&t);
+}
+
+/* The CMD_SYNC waits, commands behind it do not begin, and all goes on */
+static void test_late(void)
+{
+    Bench t = bench_start("");
+
+    g_assert_cmpuint(fill(&t, SID_A, 0, 1), ==, ATD_OK);
+    set_mode(&t, SID_A, ATD_INV_LATE, 600);
+    push_atc_inv(&t, SID_A, 0, 0);
+    push_sync(&t);
+    push_atc_inv(&t, SID_B, 0, 0);
+    push_sync(&t);
+    ring(&t);
+    expect_waiting(&t, 1);
+    g_assert_cmpuint(dev_readq(&t, SID_A, ATD_INV_PENDING), ==, 1);
+    g_assert_cmpuint(dev_readq(&t, SID_A, ATD_ATC_ENTRIES), ==, 1);
+    step(&t, 600 * US - 1);
+    expect_waiting(&t, 1);
+    g_assert_cmpuint(dev_readq(&t, SID_B, ATD_INV_RECEIVED), ==, 0);
+    step(&t, 1);
+    expect_done(&t);
+    g_assert_cmpuint(dev_readq(&t, SID_A, ATD_INV_PENDING), ==, 0);
+    g_assert_cmpuint(dev_readq(&t, SID_A, ATD_ATC_ENTRIES), ==, 0);
+    g_assert_cmpuint(dev_readq(&t, SID_B, ATD_INV_RECEIVED), ==, 1);
+
+    /* The next wait has the whole timeout, not the rest of this one */
+    push_atc_inv(&t, SID_A, 0, 0);
+    push_sync(&t);
+    ring(&t);
+    step(&t, 599 * US);
+    expect_waiting(&t, 5);
+    step(&t, 1 * US);
+    expect_done(&t);
+    bench_end(&t);
+}
+
+/* 4.7.3 and 7.1, word by word */
+static void test_never(void)
+{
+    Bench t = bench_start("");
+
+    set_mode(&t, SID_A, ATD_INV_NEVER, 0);
+    push_atc_inv(&t, SID_A, 0, 0);
+    push_sync(&t);
+    push_atc_inv(&t, SID_B, 0, 0);
+    push_sync(&t);
+    ring(&t);
+    step(&t, T - 1);
+    expect_waiting(&t, 1);
+    step(&t, 1);
+    expect_error(&t, 1, CERROR_ATC_INV_SYNC);
+
+    /* Nothing is consumed while the error is active, whatever is rung */
+    push_atc_inv(&t, SID_B, 0, 0);
+    push_sync(&t);
+    ring(&t);
+    step(&t, 5 * T);
+    expect_error(&t, 1, CERROR_ATC_INV_SYNC);
+    g_assert_cmpuint(dev_readq(&t, SID_B, ATD_INV_RECEIVED), ==, 0);
+
+    /* The acknowledge alone resumes, and the CMD_SYNC is fetched again */
+    acknowledge(&t, GERROR_CMDQ);
+    expect_done(&t);
+    g_assert_cmpuint(dev_readq(&t, SID_B, ATD_INV_RECEIVED), ==, 2);
+    g_assert_cmpuint(dev_readq(&t, SID_A, ATD_INV_IGNORED), ==, 1);
+    bench_end(&t);
+}
+
+/* What software put in place of the CMD_SYNC is what is fetched on resume */
+static void test_refetch(void)
+{
+    Bench t = bench_start("");
+
+    set_mode(&t, SID_A, ATD_INV_NEVER, 0);
+    push_atc_inv(&t, SID_A, 0, 0);
+    push_sync(&t);
+    ring(&t);
+    step(&t, T);
+    expect_error(&t, 1, CERROR_ATC_INV_SYNC);
+    qtest_writeq(t.qts, CMDQ + 16, OP_ATC_INV | (uint64_t)SID_B << 32);
+    acknowledge(&t, GERROR_CMDQ);
+    expect_done(&t);
+    g_assert_cmpuint(dev_readq(&t, SID_B, ATD_INV_RECEIVED), ==, 1);
+    bench_end(&t);
+}
+
+/* An answer to a request that was given up completes no other */
+static void test_dropped(void)
+{
+    Bench t = bench_start("");
+
+    set_mode(&t, SID_A, ATD_INV_LATE, 3 * T_US);
+    push_atc_inv(&t, SID_A, 0, 0);
+    push_sync(&t);
+    ring(&t);
+    step(&t, T);
+    expect_error(&t, 1, CERROR_ATC_INV_SYNC);
+    acknowledge(&t, GERROR_CMDQ);
+    expect_done(&t);
+
+    step(&t, T + T / 2);
+    set_mode(&t, SID_A, ATD_INV_NEVER, 0);
+    push_atc_inv(&t, SID_A, 0, 0);
+    push_sync(&t);
+    ring(&t);
+    expect_waiting(&t, 3);
+    step(&t, T / 2);
+    g_assert_cmpuint(dev_readq(&t, SID_A, ATD_INV_ANSWERED), ==, 1);
+    expect_waiting(&t, 3);
+    step(&t, T / 2);
+    expect_error(&t, 3, CERROR_ATC_INV_SYNC);
+
+    /* Also while the error is active */
+    acknowledge(&t, GERROR_CMDQ);
+    set_mode(&t, SID_A, ATD_INV_LATE, T_US + 1);
+    push_atc_inv(&t, SID_A, 0, 0);
+    push_sync(&t);
+    ring(&t);
+    step(&t, T);
+    expect_error(&t, 5, CERROR_ATC_INV_SYNC);
+    step(&t, T);
+    g_assert_cmpuint(dev_readq(&t, SID_A, ATD_INV_ANSWERED), ==, 2);
+    expect_error(&t, 5, CERROR_ATC_INV_SYNC);
+    acknowledge(&t, GERROR_CMDQ);
+    expect_done(&t);
+    bench_end(&t);
+}
+
+static void test_sticky(void)
+{
+    Bench t = bench_start("-global arm-smmuv3.atc-inv-sticky=2");
+
+    set_mode(&t, SID_A, ATD_INV_NEVER, 0);
+    for (int round = 0; round < 2; round++) {
+        uint32_t sync = t.prod + 1;
+
+        push_atc_inv(&t, SID_A, 0, 0);
+        push_sync(&t);
+        ring(&t);
+        for (int i = 0; i < 3; i++) {
+            step(&t, T - 1);
+            expect_waiting(&t, sync);
+            step(&t, 1);
+            expect_error(&t, sync, CERROR_ATC_INV_SYNC);
+            acknowledge(&t, GERROR_CMDQ);
+        }
+        expect_done(&t);
+    }
+
+    /* Only a timeout is sticky */
+    push_atc_inv(&t, SID_B, 0, 0);
+    push_sync(&t);
+    ring(&t);
+    expect_done(&t);
+    bench_end(&t);
+}
+
+/* 3.9.1.4: incomplete for ever, and no error. A late answer in time helps. */
+static void test_hang(void)
+{
+    Bench t = bench_start("-global arm-smmuv3.cmd-sync-hang=on");
+
+    set_mode(&t, SID_A, ATD_INV_LATE, T_US - 1);
+    push_atc_inv(&t, SID_A, 0, 0);
+    push_sync(&t);
+    ring(&t);
+    step(&t, T);
+    expect_done(&t);
+
+    set_mode(&t, SID_A, ATD_INV_LATE, T_US + 1);
+    push_atc_inv(&t, SID_A, 0, 0);
+    push_sync(&t);
+    push_atc_inv(&t, SID_B, 0, 0);
+    ring(&t);
+    step(&t, 200 * T);
+    expect_waiting(&t, 3);
+    ring(&t);
+    expect_waiting(&t, 3);
+    g_assert_cmpuint(dev_readq(&t, SID_A, ATD_INV_ANSWERED), ==, 2);
+    g_assert_cmpuint(dev_readq(&t, SID_B, ATD_INV_RECEIVED), ==, 0);
+
+    /* Disabling the queue is the way out */
+    smmu_writel(&t, CR0, 0);
+    smmu_enable(&t, CR0_ALL, 6);
+    push_sync(&t);
+    ring(&t);
+    expect_done(&t);
+    bench_end(&t);
+}
+
+/* The error names nobody; a retry one by one finds the dead function */
+static void test_one_dead_of_two(void)
+{
+    Bench t = bench_start("");
+
+    g_assert_cmpuint(fill(&t, SID_A, 0, 4), ==, ATD_OK);
+    g_assert_cmpuint(fill(&t, SID_B, 0, 4), ==, ATD_OK);
+    set_mode(&t, SID_A, ATD_INV_NEVER, 0);
+    push_atc_inv(&t, SID_A, 0, 2);
+    push_atc_inv(&t, SID_B, 0, 2);
+    push_sync(&t);
+    ring(&t);
+    g_assert_cmpuint(dev_readq(&t, SID_B, ATD_ATC_ENTRIES), ==, 0);
+    g_assert_cmpuint(dev_readq(&t, SID_A, ATD_ATC_ENTRIES), ==, 4);
+    step(&t, T);
+    expect_error(&t, 2, CERROR_ATC_INV_SYNC);
+    acknowledge(&t, GERROR_CMDQ);
+    expect_done(&t);
+
+    push_atc_inv(&t, SID_B, 0, 2);
+    push_sync(&t);
+    ring(&t);
+    expect_done(&t);
+    push_atc_inv(&t, SID_A, 0, 2);
+    push_sync(&t);
+    ring(&t);
+    step(&t, T);
+    expect_error(&t, 6, CERROR_ATC_INV_SYNC);
+    acknowledge(&t, GERROR_CMDQ);
+    expect_done(&t);
+    bench_end(&t);
+}
+
+/* "Outstanding" reaches back over other commands to whoever submitted it */
+static void test_unsynced(void)
+{
+    Bench t = bench_start("");
+
+    set_mode(&t, SID_A, ATD_INV_NEVER, 0);
+    push_atc_inv(&t, SID_A, 0, 0);
+    ring(&t);
+    expect_done(&t);
+    step(&t, 3 * T);
+    expect_done(&t);
+
+    push_atc_inv(&t, SID_B, 0, 0);
+    push_sync(&t);
+    ring(&t);
+    /* The timeout runs from here */
+    step(&t, T - 1);
+    expect_waiting(&t, 2);
+    step(&t, 1);
+    expect_error(&t, 2, CERROR_ATC_INV_SYNC);
+    bench_end(&t);
+}
+
+/* Errors beside each other: GERROR has one bit for each and one for the queue */
+static void test_other_error_pending(void)
+{
+    Bench t = bench_start("");
+
+    /* One event fits, the second aborts */
+    smmu_writel(&t, CR0, 0);
+    smmu_enable(&t, CR0_ALL, 0);
+    map(&t, 1, 0);
+    for (int i = 0; i < 2; i++) {
+        g_assert_cmpuint(dma_write(&t, SID_A, ATD_ATTR_UNTRANSLATED, 4096, 0),
+                         ==, ATD_E_FAULT);
+    }
+    g_assert_true(active(&t, GERROR_EVTQ_ABT));
+
+    set_mode(&t, SID_A, ATD_INV_NEVER, 0);
+    push_atc_inv(&t, SID_A, 0, 0);
+    push_sync(&t);
+    ring(&t);
+    step(&t, T);
+    expect_error(&t, 1, CERROR_ATC_INV_SYNC);
+    g_assert_true(active(&t, GERROR_EVTQ_ABT));
+
+    /* Acknowledging the other one does not resume the queue */
+    acknowledge(&t, GERROR_EVTQ_ABT);
+    expect_error(&t, 1, CERROR_ATC_INV_SYNC);
+    acknowledge(&t, GERROR_CMDQ);
+    expect_done(&t);
+
+    /* An illegal command in front of the CMD_SYNC that would time out */
+    push_atc_inv(&t, SID_A, 0, 0);
+    push(&t, OP_ILLEGAL, 0);
+    push_sync(&t);
+    ring(&t);
+    expect_error(&t, 3, CERROR_ILL);
+    step(&t, 3 * T);
+    expect_error(&t, 3, CERROR_ILL);
+    qtest_writeq(t.qts, CMDQ + 3 * 16, OP_SYNC);
+    acknowledge(&t, GERROR_CMDQ);
+    expect_waiting(&t, 3);
+    step(&t, T);
+    expect_error(&t, 3, CERROR_ATC_INV_SYNC);
+    acknowledge(&t, GERROR_CMDQ);
+    expect_done(&t);
+    bench_end(&t);
+}
+
+/* The 33rd request of a function waits in the queue, for an answer or for T */
+static void test_outstanding_limit(void)
+{
+    Bench t = bench_start("");
+
+    set_mode(&t, SID_A, ATD_INV_LATE, 500);
+    for (int i = 0; i < 32; i++) {
+        push_atc_inv(&t, SID_A, i * 4096, 0);
+    }
+    ring(&t);
+    expect_done(&t);
+    /* Another function has a limit of its own */
+    push_atc_inv(&t, SID_B, 0, 0);
+    ring(&t);
+    expect_done(&t);
+    push_atc_inv(&t, SID_A, 0, 0);
+    push_sync(&t);
+    ring(&t);
+    expect_waiting(&t, 33);
+    g_assert_cmpuint(dev_readq(&t, SID_A, ATD_INV_PENDING), ==, 32);
+    step(&t, 500 * US);
+    expect_waiting(&t, 34);
+    g_assert_cmpuint(dev_readq(&t, SID_A, ATD_INV_PENDING), ==, 1);
+    step(&t, 500 * US);
+    expect_done(&t);
+
+    /* Dead: T for the first 32, T for the CMD_SYNC that covers all of them */
+    set_mode(&t, SID_A, ATD_INV_NEVER, 0);
+    for (int i = 0; i < 33; i++) {
+        push_atc_inv(&t, SID_A, i * 4096, 0);
+    }
+    push_sync(&t);
+    ring(&t);
+    expect_waiting(&t, 35 + 32);
+    step(&t, T);
+    expect_waiting(&t, 35 + 33);
+    step(&t, T);
+    expect_error(&t, 35 + 33, CERROR_ATC_INV_SYNC);
+    acknowledge(&t, GERROR_CMDQ);
+    expect_done(&t);
+    g_assert_cmpuint(dev_readq(&t, SID_A, ATD_INV_IGNORED), ==, 33);
+
+    /* A request that waited and was given up counts, if all others answer */
+    for (int i = 0; i < 32; i++) {
+        push_atc_inv(&t, SID_A, i * 4096, 0);
+    }
+    ring(&t);
+    set_mode(&t, SID_A, ATD_INV_ANSWER, 0);
+    push_atc_inv(&t, SID_A, 0, 0);
+    push_sync(&t);
+    ring(&t);
+    step(&t, T);
+    expect_error(&t, 69 + 33, CERROR_ATC_INV_SYNC);
+    acknowledge(&t, GERROR_CMDQ);
+    expect_done(&t);
+    bench_end(&t);
+}
+
+/* 3.9.1.5: an Unsupported Request is a completion without error */
+static void test_unsupported_request(void)
+{
+    Bench t = bench_start("");
+
+    push_atc_inv(&t, SID_NO_ATS, 0, 0);
+    push_atc_inv(&t, SID_NOBODY, 0, 0);
+    push_sync(&t);
+    ring(&t);
+    expect_done(&t);
+    g_assert_cmpuint(dev_readq(&t, SID_NO_ATS, ATD_INV_RECEIVED), ==, 0);
+    bench_end(&t);
+}
+
+/* A function answers with ATSCtl.E = 0 as well */
+static void test_answer_while_disabled(void)
+{
+    Bench t = bench_start("");
+    uint32_t ats = ext_cap(&t, SID_A, PCI_EXT_CAP_ID_ATS);
+
+    qtest_writew(t.qts, cfg_addr(SID_A, ats + PCI_ATS_CTRL), 0);
+    g_assert_cmpuint(fill(&t, SID_A, 0, 1), ==, ATD_E_ATS_OFF);
+    push_atc_inv(&t, SID_A, 0, 0);
+    push_sync(&t);
+    ring(&t);
+    expect_done(&t);
+    g_assert_cmpuint(dev_readq(&t, SID_A, ATD_INV_ANSWERED), ==, 1);
+    bench_end(&t);
+}
+
+/* 4.5.1: ILLEGAL without ATS; ATS = off is the default */
+static void test_smmu_without_ats(void)
+{
+    Bench t = bench_start("-global arm-smmuv3.ats=off");
+
+    g_assert_false(smmu_readl(&t, IDR0) & (IDR0_ATS | IDR0_MSI));
+    push_sync(&t);
+    push_atc_inv(&t, SID_A, 0, 0);
+    ring(&t);
+    expect_error(&t, 1, CERROR_ILL);
+    g_assert_cmpuint(dev_readq(&t, SID_A, ATD_INV_RECEIVED), ==, 0);
+
+    g_assert_cmpuint(fill(&t, SID_A, 0, 1), ==, ATD_E_DENIED);
+    bench_end(&t);
+}
+
+/* 4.5.1: IGNORED when SMMUEN = 0 */
+static void test_smmu_disabled(void)
+{
+    Bench t = bench_start("");
+
+    smmu_writel(&t, CR0, CR0_CMDQEN);
+    push_atc_inv(&t, SID_A, 0, 0);
+    push_sync(&t);
+    ring(&t);
+    expect_done(&t);
+    g_assert_cmpuint(dev_readq(&t, SID_A, ATD_INV_RECEIVED), ==, 0);
+    bench_end(&t);
+}
+
+/*
+ * A dead function stops the queue for everybody: a TLBI behind it has not
+ * happened, and a neighbour without ATS still writes through the old entry.
+ */
+static void test_tlbi_behind_stuck_sync(void)
+{
+    Bench t = bench_start("");
+
+    g_assert_cmpuint(dma_write(&t, SID_NO_ATS, ATD_ATTR_UNTRANSLATED,
+                               5 * 4096, 0x11), ==, ATD_OK);
+    g_assert_cmphex(page_read(&t, 5), ==, 0x11);
+    map(&t, 5, 0);
+
+    set_mode(&t, SID_A, ATD_INV_NEVER, 0);
+    push_atc_inv(&t, SID_A, 0, 0);
+    push_sync(&t);
+    push(&t, OP_TLBI_NSNH, 0);
+    push_sync(&t);
+    ring(&t);
+    expect_waiting(&t, 1);
+    g_assert_cmpuint(dma_write(&t, SID_NO_ATS, ATD_ATTR_UNTRANSLATED,
+                               5 * 4096, 0x22), ==, ATD_OK);
+    g_assert_cmphex(page_read(&t, 5), ==, 0x22);
+    step(&t, T);
+    expect_error(&t, 1, CERROR_ATC_INV_SYNC);
+    g_assert_cmpuint(dma_write(&t, SID_NO_ATS, ATD_ATTR_UNTRANSLATED,
+                               5 * 4096, 0x33), ==, ATD_OK);
+    acknowledge(&t, GERROR_CMDQ);
+    expect_done(&t);
+    g_assert_cmpuint(dma_write(&t, SID_NO_ATS, ATD_ATTR_UNTRANSLATED,
+                               5 * 4096, 0x44), ==, ATD_E_FAULT);
+    g_assert_cmphex(page_read(&t, 5), ==, 0x33);
+    expect_event(&t, 0, EVT_F_TRANSLATION, SID_NO_ATS);
+    g_assert_cmpuint(events(&t), ==, 1);
+    bench_end(&t);
+}
+
+/* A CMD_SYNC with an MSI writes when it completes, and not when it fails */
+static void test_msi(void)
+{
+    Bench t = bench_start("-global arm-smmuv3.msi=on");
+    const uint64_t sync = OP_SYNC | 1 << 12 | 0x5a5aULL << 32;
+
+    g_assert_true(smmu_readl(&t, IDR0) & IDR0_MSI);
+    push(&t, sync, MSI_DOORBELL);
+    ring(&t);
+    expect_done(&t);
+    g_assert_cmphex(qtest_readl(t.qts, MSI_DOORBELL), ==, 0x5a5a);
+
+    qtest_writel(t.qts, MSI_DOORBELL, ~0);
+    set_mode(&t, SID_A, ATD_INV_NEVER, 0);
+    push_atc_inv(&t, SID_A, 0, 0);
+    push(&t, sync, MSI_DOORBELL);
+    ring(&t);
+    expect_waiting(&t, 2);
+    step(&t, T);
+    expect_error(&t, 2, CERROR_ATC_INV_SYNC);
+    g_assert_cmphex(qtest_readl(t.qts, MSI_DOORBELL), ==, UINT32_MAX);
+    acknowledge(&t, GERROR_CMDQ);
+    expect_done(&t);
+    g_assert_cmphex(qtest_readl(t.qts, MSI_DOORBELL), ==, 0x5a5a);
+    bench_end(&t);
+}
+
+/*
+ * Transactions
+ */
+
+/* The fence as a driver makes it: no effect before CMD_CFGI_STE */
+static void test_translated(void)
+{
+    Bench t = bench_start("");
+
+    g_assert_cmpuint(fill(&t, SID_A, 3, 1), ==, ATD_OK);
+    dev_writeq(&t, SID_A, ATD_ADDR, 3 * 4096 + 8);
+    g_assert_cmpuint(dev_cmd(&t, SID_A, ATD_CMD_ATC_LOOKUP), ==, ATD_OK);
+    g_assert_cmphex(dev_readq(&t, SID_A, ATD_DATA), ==, PAGES + 3 * 4096 + 8);
+
+    /* A Translated write needs no translation any more */
+    map(&t, 3, 0);
+    push(&t, OP_TLBI_NSNH, 0);
+    push_sync(&t);
+    ring(&t);
+    expect_done(&t);
+    g_assert_cmpuint(dma_write(&t, SID_A, ATD_ATTR_ATC, 3 * 4096, 0x11), ==,
+                     ATD_OK);
+    g_assert_cmphex(page_read(&t, 3), ==, 0x11);
+
+    set_ste(&t, SID_A, 0);
+    g_assert_cmpuint(dma_write(&t, SID_A, ATD_ATTR_ATC, 3 * 4096, 0x22), ==,
+                     ATD_OK);
+    push_sync(&t);
+    ring(&t);
+    g_assert_cmpuint(dma_write(&t, SID_A, ATD_ATTR_ATC, 3 * 4096, 0x33), ==,
+                     ATD_OK);
+    g_assert_cmpuint(events(&t), ==, 0);
+
+    push_cfgi_ste(&t, SID_A);
+    push_sync(&t);
+    ring(&t);
+    expect_done(&t);
+    g_assert_cmpuint(dma_write(&t, SID_A, ATD_ATTR_ATC, 3 * 4096, 0x44), ==,
+                     ATD_E_FAULT);
+    g_assert_cmpuint(dma_write(&t, SID_A, ATD_ATTR_RAW_TRANSLATED,
+                               PAGES + 3 * 4096, 0x55), ==, ATD_E_FAULT);
+    g_assert_cmphex(page_read(&t, 3), ==, 0x33);
+    /* One event a write, with the address that was on the bus */
+    g_assert_cmpuint(events(&t), ==, 2);
+    expect_event(&t, 0, EVT_F_TRANSL_FORBIDDEN, SID_A);
+    g_assert_cmphex(qtest_readq(t.qts, EVTQ + 16), ==, PAGES + 3 * 4096);
+    expect_event(&t, 1, EVT_F_TRANSL_FORBIDDEN, SID_A);
+
+    /* The neighbour keeps ATS; untranslated DMA is not affected */
+    g_assert_cmpuint(fill(&t, SID_B, 4, 1), ==, ATD_OK);
+    g_assert_cmpuint(dma_write(&t, SID_B, ATD_ATTR_ATC, 4 * 4096, 0x66), ==,
+                     ATD_OK);
+    g_assert_cmpuint(dma_write(&t, SID_A, ATD_ATTR_UNTRANSLATED, 4 * 4096,
+                               0x77), ==, ATD_OK);
+    g_assert_cmphex(page_read(&t, 4), ==, 0x77);
+    bench_end(&t);
+}
+
+/* 3.9.1.3 and 15.1: unchecked with ATSCHK = 0, forbidden on bypass */
+static void test_translated_cr0(void)
+{
+    Bench t = bench_start("");
+
+    set_ste(&t, SID_A, 0);
+    smmu_writel(&t, CR0, CR0_ALL & ~CR0_ATSCHK);
+    g_assert_cmpuint(dma_write(&t, SID_A, ATD_ATTR_RAW_TRANSLATED, PAGES, 0x11),
+                     ==, ATD_OK);
+    g_assert_cmphex(page_read(&t, 0), ==, 0x11);
+    smmu_writel(&t, CR0, CR0_ALL);
+    g_assert_cmpuint(dma_write(&t, SID_A, ATD_ATTR_RAW_TRANSLATED, PAGES, 0x22),
+                     ==, ATD_E_FAULT);
+    g_assert_cmpuint(events(&t), ==, 1);
+    smmu_writel(&t, CR0, CR0_EVENTQEN | CR0_CMDQEN);
+    g_assert_cmpuint(dma_write(&t, SID_B, ATD_ATTR_RAW_TRANSLATED, PAGES, 0x33),
+                     ==, ATD_E_FAULT);
+    g_assert_cmpuint(events(&t), ==, 2);
+    expect_event(&t, 1, EVT_F_TRANSL_FORBIDDEN, SID_B);
+
+    /* The same bits of a bypass STE are no permission: EATS is IGNORED */
+    smmu_writel(&t, CR0, CR0_ALL);
+    qtest_writeq(t.qts, STRTAB + SID_B * 64, 4 << 1 | 1);
+    push_cfgi_ste(&t, SID_B);
+    ring(&t);
+    g_assert_cmpuint(dma_write(&t, SID_B, ATD_ATTR_RAW_TRANSLATED, PAGES, 0x44),
+                     ==, ATD_E_FAULT);
+    g_assert_cmpuint(events(&t), ==, 3);
+    g_assert_cmphex(page_read(&t, 0), ==, 0x11);
+    bench_end(&t);
+}
+
+static void test_translation_request(void)
+{
+    Bench t = bench_start("");
+
+    /* No translation, or no permission to write: no fault, so no event */
+    map(&t, 6, 0);
+    map(&t, 7, PTE_RO);
+    g_assert_cmpuint(fill(&t, SID_A, 6, 1), ==, ATD_E_DENIED);
+    g_assert_cmpuint(fill(&t, SID_A, 7, 1), ==, ATD_OK);
+    g_assert_cmpuint(dev_readq(&t, SID_A, ATD_ATC_ENTRIES), ==, 1);
+    g_assert_cmpuint(dma_write(&t, SID_A, ATD_ATTR_ATC, 7 * 4096, 0x11), ==,
+                     ATD_E_MISS);
+    dev_writeq(&t, SID_A, ATD_ADDR, 7 * 4096);
+    qtest_writeq(t.qts, PAGES + 7 * 4096, 0xabcd);
+    g_assert_cmpuint(dev_cmd(&t, SID_A, ATD_CMD_READ), ==, ATD_OK);
+    g_assert_cmphex(dev_readq(&t, SID_A, ATD_DATA), ==, 0xabcd);
+    g_assert_cmpuint(events(&t), ==, 0);
+
+    /* 3.9.1.2: a stream that may not use ATS */
+    set_ste(&t, SID_A, 0);
+    push_cfgi_ste(&t, SID_A);
+    ring(&t);
+    g_assert_cmpuint(fill(&t, SID_A, 8, 1), ==, ATD_E_DENIED);
+    g_assert_cmpuint(events(&t), ==, 1);
+    expect_event(&t, 0, EVT_F_BAD_ATS_TREQ, SID_A);
+    g_assert_cmphex(qtest_readq(t.qts, EVTQ + 16), ==, 8 * 4096);
+    g_assert_cmpuint(dev_readq(&t, SID_A, ATD_ATC_FILLS), ==, 3);
+    g_assert_cmpuint(dev_readq(&t, SID_A, ATD_ATC_DENIED), ==, 2);
+    bench_end(&t);
+}
+
+/*
+ * The endpoint
+ */
+
+static void test_inv_modes(void)
+{
+    Bench t = bench_start("");
+
+    /* lie: answered, entries kept */
+    g_assert_cmpuint(fill(&t, SID_A, 0, 4), ==, ATD_OK);
+    set_mode(&t, SID_A, ATD_INV_LIE, 0);
+    push_atc_inv(&t, SID_A, 0, SIZE_ALL);
+    push_sync(&t);
+    ring(&t);
+    expect_done(&t);
+    g_assert_cmpuint(dev_readq(&t, SID_A, ATD_ATC_ENTRIES), ==, 4);
+
+    /* stop-after: two answers, then dead */
+    set_mode(&t, SID_A, ATD_INV_STOP_AFTER, 2);
+    push_atc_inv(&t, SID_A, 0, 0);
+    push_atc_inv(&t, SID_A, 4096, 0);
+    push_sync(&t);
+    ring(&t);
+    expect_done(&t);
+    g_assert_cmpuint(dev_readq(&t, SID_A, ATD_ATC_ENTRIES), ==, 2);
+    push_atc_inv(&t, SID_A, 2 * 4096, 0);
+    push_sync(&t);
+    ring(&t);
+    step(&t, T);
+    expect_error(&t, 6, CERROR_ATC_INV_SYNC);
+    acknowledge(&t, GERROR_CMDQ);
+    g_assert_cmpuint(dev_readl(&t, SID_A, ATD_INV_MODE), ==,
+                     ATD_INV_NEVER_UNTIL_RESET);
+    g_assert_cmpuint(dev_readq(&t, SID_A, ATD_ATC_ENTRIES), ==, 2);
+
+    /* a reset revives it, but not one that never answers */
+    g_assert_cmpuint(dev_cmd(&t, SID_A, ATD_CMD_FAST_RESET), ==, ATD_OK);
+    g_assert_cmpuint(dev_readl(&t, SID_A, ATD_INV_MODE), ==, ATD_INV_ANSWER);
+    g_assert_cmpuint(dev_readq(&t, SID_A, ATD_ATC_ENTRIES), ==, 0);
+    set_mode(&t, SID_A, ATD_INV_NEVER, 0);
+    dev_cmd(&t, SID_A, ATD_CMD_FAST_RESET);
+    g_assert_cmpuint(dev_readl(&t, SID_A, ATD_INV_MODE), ==, ATD_INV_NEVER);
+    g_assert_cmpuint(dev_readq(&t, SID_A, ATD_RESETS), ==, 2);
+
+    /* lossy: none of 1000, all of 1000 */
+    set_mode(&t, SID_B, ATD_INV_LOSSY, 0);
+    for (int i = 0; i < 20; i++) {
+        push_atc_inv(&t, SID_B, 0, 0);
+    }
+    push_sync(&t);
+    ring(&t);
+    expect_done(&t);
+    set_mode(&t, SID_B, ATD_INV_LOSSY, 1000);
+    push_atc_inv(&t, SID_B, 0, 0);
+    push_sync(&t);
+    ring(&t);
+    expect_waiting(&t, t.prod - 1);
+    step(&t, T);
+    expect_error(&t, t.prod - 1, CERROR_ATC_INV_SYNC);
+    bench_end(&t);
+}
+
+/* The same seed loses the same requests */
+static void test_lossy_seed(void)
+{
+    uint64_t ignored[3];
+    static const char *const args[] = {
+        "-device ats-testdev,addr=5.0,inv-mode=lossy,inv-arg=500,seed=7",
+        "-device ats-testdev,addr=5.0,inv-mode=lossy,inv-arg=500,seed=7",
+        "-device ats-testdev,addr=5.0,inv-mode=lossy,inv-arg=500,seed=8",
+    };
+
+    for (int i = 0; i < 3; i++) {
+        Bench t = bench_start(args[i]);
+
+        dev_enable(&t, 0x28);
+        ignored[i] = 0;
+        for (int n = 0; n < 32; n++) {
+            push_atc_inv(&t, 0x28, 0, 0);
+            ring(&t);
+            ignored[i] = ignored[i] << 1 |
+                         (dev_readq(&t, 0x28, ATD_INV_IGNORED) & 1);
+        }
+        g_assert_cmpuint(dev_readq(&t, 0x28, ATD_INV_IGNORED), >, 4);
+        g_assert_cmpuint(dev_readq(&t, 0x28, ATD_INV_ANSWERED), >, 4);
+        bench_end(&t);
+    }
+    g_assert_cmphex(ignored[0], ==, ignored[1]);
+    g_assert_cmphex(ignored[0], !=, ignored[2]);
+}
+
+/* The mode can be changed from the host, while the machine runs */
+static void test_qom_set(void)
+{
+    Bench t = bench_start("-device ats-testdev,id=e,addr=5.0,"
+                          "inv-mode=never-until-reset");
+    QDict *response;
+
+    dev_enable(&t, 0x28);
+    g_assert_cmpuint(dev_readl(&t, 0x28, ATD_INV_MODE), ==,
+                     ATD_INV_NEVER_UNTIL_RESET);
+    g_assert_cmpuint(dev_readq(&t, 0x28, ATD_RESETS), ==, 0);
+
+    response = qtest_qmp(t.qts, "{ 'execute': 'qom-set', 'arguments': {"
+                         " 'path': '/machine/peripheral/a',"
+                         " 'property': 'inv-mode', 'value': 'late' } }");
+    g_assert_true(qdict_haskey(response, "return"));
+    qobject_unref(response);
+    response = qtest_qmp(t.qts, "{ 'execute': 'qom-set', 'arguments': {"
+                         " 'path': '/machine/peripheral/a',"
+                         " 'property': 'inv-arg', 'value': 42 } }");
+    g_assert_true(qdict_haskey(response, "return"));
+    qobject_unref(response);
+    g_assert_cmpuint(dev_readl(&t, SID_A, ATD_INV_MODE), ==, ATD_INV_LATE);
+    g_assert_cmpuint(dev_readl(&t, SID_A, ATD_INV_ARG), ==, 42);
+    bench_end(&t);
+}
+
+static void test_hammer(void)
+{
+    Bench t = bench_start("");
+    uint64_t now;
+
+    g_assert_cmpuint(fill(&t, SID_A, 0, 2), ==, ATD_OK);
+    dev_writel(&t, SID_A, ATD_HAMMER_PERIOD, 10000);
+    dev_writeq(&t, SID_A, ATD_HAMMER_ADDR, 0);
+    dev_writeq(&t, SID_A, ATD_HAMMER_LEN, 4 * 4096);
+    dev_writeq(&t, SID_A, ATD_HAMMER_PATTERN, 0x1000);
+    dev_writel(&t, SID_A, ATD_HAMMER_CTRL, ATD_HAMMER_ENABLE |
+               ATD_ATTR_ATC << ATD_HAMMER_ATTR_SHIFT);
+    step(&t, 80 * US);
+    /* Pages 0 and 1 are cached, 2 and 3 are not */
+    g_assert_cmpuint(dev_readq(&t, SID_A, ATD_ACCEPTED), ==, 4);
+    g_assert_cmpuint(dev_readq(&t, SID_A, ATD_MISSED), ==, 4);
+    g_assert_cmphex(page_read(&t, 0), ==, 0x1004);
+    g_assert_cmphex(page_read(&t, 1), ==, 0x1005);
+    g_assert_cmpuint(dev_readq(&t, SID_A, ATD_ACCEPTED_AFTER), ==, 0);
+
+    dev_writel(&t, SID_A, ATD_MARK, ATD_MARK_START);
+    now = dev_readq(&t, SID_A, ATD_TIME);
+    g_assert_cmpuint(dev_readq(&t, SID_A, ATD_MARK_TIME), ==, now);
+    step(&t, 40 * US);
+    g_assert_cmpuint(dev_readq(&t, SID_A, ATD_ACCEPTED_AFTER), ==, 2);
+    g_assert_cmpuint(dev_readq(&t, SID_A, ATD_FIRST_ACCEPTED_AFTER), ==,
+                     now + 10000);
+    g_assert_cmpuint(dev_readq(&t, SID_A, ATD_LAST_ACCEPTED_AFTER), ==,
+                     now + 20000);
+    g_assert_cmpuint(dev_readq(&t, SID_A, ATD_MISSED_AFTER), ==, 2);
+
+    /* The fence: what landed is refused from here on */
+    set_ste(&t, SID_A, 0);
+    push_cfgi_ste(&t, SID_A);
+    push_sync(&t);
+    ring(&t);
+    now = dev_readq(&t, SID_A, ATD_TIME);
+    dev_writel(&t, SID_A, ATD_MARK, ATD_MARK_START);
+    step(&t, 4000 * US);
+    g_assert_cmpuint(dev_readq(&t, SID_A, ATD_ACCEPTED_AFTER), ==, 0);
+    g_assert_cmpuint(dev_readq(&t, SID_A, ATD_REFUSED_AFTER), ==, 200);
+    g_assert_cmpuint(dev_readq(&t, SID_A, ATD_FIRST_REFUSED_AFTER), ==,
+                     now + 10000);
+    g_assert_cmphex(page_read(&t, 0), ==, 0x1008);
+    dev_writel(&t, SID_A, ATD_MARK, ATD_MARK_STOP);
+    step(&t, 40 * US);
+    g_assert_cmpuint(dev_readq(&t, SID_A, ATD_REFUSED_AFTER), ==, 200);
+
+    /* A miss that is refilled first */
+    dev_writeq(&t, SID_B, ATD_HAMMER_ADDR, 9 * 4096);
+    dev_writeq(&t, SID_B, ATD_HAMMER_LEN, 4096);
+    dev_writel(&t, SID_B, ATD_HAMMER_CTRL, ATD_HAMMER_ENABLE |
+               ATD_HAMMER_REFILL | ATD_ATTR_ATC << ATD_HAMMER_ATTR_SHIFT);
+    step(&t, 1 * US);
+    g_assert_cmpuint(dev_readq(&t, SID_B, ATD_ACCEPTED), ==, 1);
+    g_assert_cmpuint(dev_readq(&t, SID_B, ATD_ATC_FILLS), ==, 1);
+
+    g_assert_cmpuint(dev_cmd(&t, SID_B, ATD_CMD_CLEAR_COUNTERS), ==, ATD_OK);
+    g_assert_cmpuint(dev_readq(&t, SID_B, ATD_ACCEPTED), ==, 0);
+    bench_end(&t);
+}
+
+/* A Function Level Reset: quiet, ATS off, nothing outstanding, counters kept */
+static void test_flr(void)
+{
+    Bench t = bench_start("");
+    uint32_t ats = ext_cap(&t, SID_A, PCI_EXT_CAP_ID_ATS);
+    uint32_t exp = cap(&t, SID_A, PCI_CAP_ID_EXP);
+    uint16_t devctl;
+
+    g_assert_cmphex(exp, !=, 0);
+    g_assert_cmphex(ext_cap(&t, SID_A, PCI_EXT_CAP_ID_ERR), !=, 0);
+    g_assert_cmphex(cap(&t, SID_A, PCI_CAP_ID_MSI), !=, 0);
+    /* Linux: page-aligned requests, and an STU that it can set to 0 */
+    g_assert_true(qtest_readw(t.qts, cfg_addr(SID_A, ats + PCI_ATS_CAP)) &
+                  PCI_ATS_CAP_PAGE_ALIGNED);
+    g_assert_true(qtest_readl(t.qts, cfg_addr(SID_A, exp + PCI_EXP_DEVCAP)) &
+                  PCI_EXP_DEVCAP_FLR);
+
+    g_assert_cmpuint(fill(&t, SID_A, 0, 4), ==, ATD_OK);
+    dev_writeq(&t, SID_A, ATD_HAMMER_LEN, 4096);
+    dev_writel(&t, SID_A, ATD_HAMMER_CTRL, ATD_HAMMER_ENABLE |
+               ATD_ATTR_ATC << ATD_HAMMER_ATTR_SHIFT);
+    set_mode(&t, SID_A, ATD_INV_LATE, 500);
+    push_atc_inv(&t, SID_A, 8 * 4096, 0);
+    push_sync(&t);
+    ring(&t);
+    step(&t, 100 * US);
+    g_assert_cmpuint(dev_readq(&t, SID_A, ATD_ACCEPTED), ==, 100);
+
+    devctl = qtest_readw(t.qts, cfg_addr(SID_A, exp + PCI_EXP_DEVCTL));
+    qtest_writew(t.qts, cfg_addr(SID_A, exp + PCI_EXP_DEVCTL),
+                 devctl | PCI_EXP_DEVCTL_BCR_FLR);
+    g_assert_cmphex(qtest_readw(t.qts, cfg_addr(SID_A, ats + PCI_ATS_CTRL)), ==,
+                    0);
+    /* The answer is lost with the reset */
+    step(&t, 890 * US);
+    expect_waiting(&t, 1);
+    step(&t, 10 * US);
+    expect_error(&t, 1, CERROR_ATC_INV_SYNC);
+    acknowledge(&t, GERROR_CMDQ);
+    expect_done(&t);
+
+    dev_enable(&t, SID_A);
+    g_assert_cmpuint(dev_readq(&t, SID_A, ATD_ATC_ENTRIES), ==, 0);
+    g_assert_cmpuint(dev_readq(&t, SID_A, ATD_INV_PENDING), ==, 0);
+    g_assert_cmpuint(dev_readq(&t, SID_A, ATD_ACCEPTED), ==, 100);
+    g_assert_cmpuint(dev_readq(&t, SID_A, ATD_RESETS), ==, 1);
+    g_assert_cmpuint(dev_readl(&t, SID_A, ATD_HAMMER_CTRL), ==, 0);
+    bench_end(&t);
+}
+
+/* A machine reset leaves nothing behind in the SMMU */
+static void test_system_reset(void)
+{
+    Bench t = bench_start("-global arm-smmuv3.atc-inv-sticky=5");
+
+    set_mode(&t, SID_A, ATD_INV_NEVER_UNTIL_RESET, 0);
+    push_atc_inv(&t, SID_A, 0, 0);
+    push_sync(&t);
+    ring(&t);
+    step(&t, T);
+    expect_error(&t, 1, CERROR_ATC_INV_SYNC);
+    qtest_system_reset(t.qts);
+    bench_setup(&t, CR0_ALL, 6);
+    g_assert_cmphex(smmu_readl(&t, GERROR), ==, 0);
+    push_atc_inv(&t, SID_A, 0, 0);
+    push_sync(&t);
+    ring(&t);
+    expect_done(&t);
+    bench_end(&t);
+}
+
+/* 64-bit registers take two halves, low word first */
+static void test_registers(void)
+{
+    Bench t = bench_start("");
+
+    dev_writel(&t, SID_A, ATD_DATA, 0x11223344);
+    dev_writel(&t, SID_A, ATD_DATA + 4, 0x55667788);
+    g_assert_cmphex(dev_readq(&t, SID_A, ATD_DATA), ==, 0x5566778811223344);
+    g_assert_cmphex(dev_readl(&t, SID_A, ATD_DATA + 4), ==, 0x55667788);
+    g_assert_cmpuint(dev_readl(&t, SID_A, ATD_VERSION), ==, 1);
+    dev_writel(&t, SID_A, ATD_HAMMER_PERIOD, 1);
+    g_assert_cmpuint(dev_readl(&t, SID_A, ATD_HAMMER_PERIOD), ==, 1000);
+    dev_writel(&t, SID_A, ATD_INV_MODE, 99);
+    g_assert_cmpuint(dev_readl(&t, SID_A, ATD_INV_MODE), ==, ATD_INV_ANSWER);
+    g_assert_cmpuint(dev_cmd(&t, SID_A, 99), ==, ATD_E_DECODE);
+    g_assert_cmpuint(fill(&t, SID_A, 0, 70000), ==, ATD_E_FULL);
+    dev_writeq(&t, SID_A, ATD_ADDR, 0);
+    g_assert_cmpuint(dev_cmd(&t, SID_A, ATD_CMD_ATC_LOOKUP), ==, ATD_E_MISS);
+    g_assert_cmpuint(fill(&t, SID_A, 0, 1), ==, ATD_OK);
+    g_assert_cmpuint(dev_cmd(&t, SID_A, ATD_CMD_ATC_DROP), ==, ATD_OK);
+    g_assert_cmpuint(dev_readq(&t, SID_A, ATD_ATC_ENTRIES), ==, 0);
+    bench_end(&t);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+
+    qtest_add_func("/ats/queue/answered", test_answered);
+    qtest_add_func("/ats/queue/late", test_late);
+    qtest_add_func("/ats/queue/never", test_never);
+    qtest_add_func("/ats/queue/refetch", test_refetch);
+    qtest_add_func("/ats/queue/dropped", test_dropped);
+    qtest_add_func("/ats/queue/sticky", test_sticky);
+    qtest_add_func("/ats/queue/hang", test_hang);
+    qtest_add_func("/ats/queue/one-dead-of-two", test_one_dead_of_two);
+    qtest_add_func("/ats/queue/unsynced", test_unsynced);
+    qtest_add_func("/ats/queue/other-error-pending", test_other_error_pending);
+    qtest_add_func("/ats/queue/outstanding-limit", test_outstanding_limit);
+    qtest_add_func("/ats/queue/unsupported-request", test_unsupported_request);
+    qtest_add_func("/ats/queue/answer-while-disabled",
+                   test_answer_while_disabled);
+    qtest_add_func("/ats/queue/smmu-without-ats", test_smmu_without_ats);
+    qtest_add_func("/ats/queue/smmu-disabled", test_smmu_disabled);
+    qtest_add_func("/ats/queue/tlbi-behind-stuck-sync",
+                   test_tlbi_behind_stuck_sync);
+    qtest_add_func("/ats/queue/msi", test_msi);
+    qtest_add_func("/ats/dma/translated", test_translated);
+    qtest_add_func("/ats/dma/translated-cr0", test_translated_cr0);
+    qtest_add_func("/ats/dma/translation-request", test_translation_request);
+    qtest_add_func("/ats/dev/inv-modes", test_inv_modes);
+    qtest_add_func("/ats/dev/lossy-seed", test_lossy_seed);
+    qtest_add_func("/ats/dev/qom-set", test_qom_set);
+    qtest_add_func("/ats/dev/hammer", test_hammer);
+    qtest_add_func("/ats/dev/flr", test_flr);
+    qtest_add_func("/ats/dev/system-reset", test_system_reset);
+    qtest_add_func("/ats/dev/registers", test_registers);
+
+    return g_test_run();
+}
