@@ -178,6 +178,10 @@ class Step:
         return StepError(text)
 
 
+def _interrupt(number, frame):
+    raise KeyboardInterrupt
+
+
 class Steps:
     """The steps of one command, numbered."""
 
@@ -187,6 +191,10 @@ class Steps:
         self.next = first
         self.tty = sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb" and not verbose
         self.times = []
+        # Commands run in sessions of their own: whoever ends this program,
+        # a CI's time limit for one, has to end them too.
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, _interrupt)
 
     @staticmethod
     def columns():
