@@ -81,8 +81,12 @@ def judge_unpatched(boot, escapes):
     landed = boot.ktap.number("escapes", 0)
     words = boot.ktap.number("corrupted", 0)
     if escapes:
-        tests.append((landed > 0 and words > 0,
-                      f"unpatched: {landed} writes escaped, {words} words corrupted"))
+        # Each of them: a scenario with two targets is about both
+        each = [boot.ktap.number(k.replace("target", "accepted_after"), 0)
+                for k in sorted(boot.ktap.values) if k.endswith(".target")]
+        tests.append((bool(each) and min(each) > 0 and words > 0,
+                      f"unpatched: {' + '.join(map(str, each)) or landed} writes escaped, "
+                      f"{words} words corrupted"))
     else:
         failed = boot.ktap.failed()
         tests.append((not failed and "escapes" in boot.ktap.values,

@@ -110,7 +110,13 @@ static struct {
 static const struct scenario *sc;
 static int dev = -1;
 static struct ats_testdev_info info[NR_EPS];
-static __u32 dom, victim, kept, own[NR_EPS];
+static __u32 dom, victim, kept;
+static struct {
+	__u32 buf;
+	__u32 attr;
+	__u64 addr;
+	__u64 len;
+} own[NR_EPS];			/* what an endpoint's hammer writes to */
 static struct ats_testdev_flush flush, flush2;
 static __u64 before[NR_EPS];		/* accepted before the flush */
 
@@ -266,8 +272,8 @@ static void setup(void)
 
 	victim = alloc_buf(VICTIM_PAGES);
 	kept = alloc_buf(KEPT_PAGES);
-	own[LONER] = alloc_buf(VICTIM_PAGES);
-	own[NEIGHBOUR] = alloc_buf(VICTIM_PAGES);
+	own[LONER].buf = alloc_buf(VICTIM_PAGES);
+	own[NEIGHBOUR].buf = alloc_buf(VICTIM_PAGES);
 
 	if (sc->verb == UNMAP_DMA)
 		return;
@@ -287,64 +293,75 @@ static bool takes_part(int ep)
 	return sc->verb != UNMAP_DMA || ep >= TRIO || (sc->targets & EP(ep));
 }
 
-/*
- * Starts the hammer of one endpoint and waits until it is seen in memory: the
- * positive control.
- */
-static bool start(int ep)
+/* Maps what an endpoint will write to, and fills its ATC */
+static bool prepare(int ep)
 {
-	__u32 attr = ep == NEIGHBOUR ? ATD_ATTR_UNTRANSLATED : ATD_ATTR_ATC;
-	__u64 addr, len = VICTIM_PAGES * PAGE;
-	__u32 buf;
-	int i;
+	int ret;
 
+	own[ep].attr = ep == NEIGHBOUR ? ATD_ATTR_UNTRANSLATED : ATD_ATTR_ATC;
+	own[ep].len = VICTIM_PAGES * PAGE;
 	if (ep >= TRIO) {
-		buf = own[ep];
-		addr = map_dma(buf, ep);
+		own[ep].addr = map_dma(own[ep].buf, ep);
 	} else if (sc->verb == UNMAP_DMA) {
-		buf = victim;
-		addr = map_dma(buf, ep);
+		own[ep].buf = victim;
+		own[ep].addr = map_dma(victim, ep);
 	} else if (sc->targets & EP(ep)) {
-		buf = victim;
-		addr = VICTIM_IOVA;
+		own[ep].buf = victim;
+		own[ep].addr = VICTIM_IOVA;
 	} else {
-		buf = kept;
-		addr = KEPT_IOVA;
+		own[ep].buf = kept;
+		own[ep].addr = KEPT_IOVA;
 		/* After a detach the victim is still theirs: keep off it */
 		if (sc->verb == DETACH)
-			len = 0;
-		len += KEPT_PAGES * PAGE;
+			own[ep].len = 0;
+		own[ep].len += KEPT_PAGES * PAGE;
 	}
 
-	if (attr == ATD_ATTR_ATC) {
-		i = command(ep, ATD_CMD_ATC_FILL, addr, len);
-		if (i != ATD_OK) {
-			ksft_print_msg("endpoint %d: ATC fill: %d\n", ep, i);
-			return false;
-		}
-	}
-
-	hammer(ep, addr, len, attr);
-	for (i = 0; i < patience(64); i++) {
-		nap();
-		if (counter(ep, ATD_ACCEPTED) >= 64 && tagged(buf, ep).words)
-			return true;
-	}
-	ksft_print_msg("endpoint %d: no write seen in memory\n", ep);
-	return false;
+	if (own[ep].attr != ATD_ATTR_ATC)
+		return true;
+	ret = command(ep, ATD_CMD_ATC_FILL, own[ep].addr, own[ep].len);
+	if (ret != ATD_OK)
+		ksft_print_msg("endpoint %d: ATC fill: %d\n", ep, ret);
+	return ret == ATD_OK;
 }
 
-static void *neighbour_unmaps(void *arg)
+/*
+ * The positive control. One hammer at a time: two that write to the same pages
+ * hide each other.
+ */
+static bool control(int ep)
 {
-	int dead = __builtin_ctz(sc->dead);
-	__u64 seen = counter(dead, ATD_INV_IGNORED);
+	bool seen = false;
 	int i;
 
-	if (arg) {
-		pin(*(long *)arg);
-		/* Wait for the queue to stand still, but not for ever */
+	hammer(ep, own[ep].addr, own[ep].len, own[ep].attr);
+	for (i = 0; i < patience(64) && !seen; i++) {
+		nap();
+		seen = counter(ep, ATD_ACCEPTED) >= 64 &&
+		       tagged(own[ep].buf, ep).words;
+	}
+	hammer_off(ep);
+	if (!seen)
+		ksft_print_msg("endpoint %d: no write seen in memory\n", ep);
+	return seen;
+}
+
+/* Where the other CPU's unmap waits for the queue to stand still */
+static struct {
+	long cpu;
+	__u64 ignored;
+} meanwhile;
+
+static void *neighbour_unmaps(void *concurrent)
+{
+	int dead = __builtin_ctz(sc->dead);
+	int i;
+
+	if (concurrent) {
+		pin(meanwhile.cpu);
+		/* Not for ever */
 		for (i = 0; i < 1000; i++) {
-			if (counter(dead, ATD_INV_IGNORED) != seen)
+			if (counter(dead, ATD_INV_IGNORED) != meanwhile.ignored)
 				break;
 			nap();
 		}
@@ -357,7 +374,6 @@ static void do_flush(void)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 	long cpu = opt.cpu < 0 ? cpus - 1 : opt.cpu;
-	long other = cpu ? 0 : 1;
 	pthread_t thread;
 
 	flush = (struct ats_testdev_flush) {
@@ -366,16 +382,19 @@ static void do_flush(void)
 		.mark = EP(NR_EPS) - 1,
 	};
 	flush2 = (struct ats_testdev_flush) {
-		.buf = own[NEIGHBOUR], .pattern = REFILL, .mark = EP(NEIGHBOUR),
+		.buf = own[NEIGHBOUR].buf, .pattern = REFILL, .mark = EP(NEIGHBOUR),
 	};
 	if (sc->neighbour)
 		flush.mark &= ~EP(NEIGHBOUR);
 
-	if (sc->neighbour && cpus > 1 &&
-	    pthread_create(&thread, NULL, neighbour_unmaps, &other))
-		ksft_exit_fail_msg("pthread_create\n");
-
 	pin(cpu);
+	if (sc->neighbour) {
+		meanwhile.cpu = cpu ? 0 : 1;
+		meanwhile.ignored = counter(flush.ep, ATD_INV_IGNORED);
+		if (cpus > 1 && pthread_create(&thread, NULL, neighbour_unmaps,
+					       &meanwhile))
+			ksft_exit_fail_msg("pthread_create\n");
+	}
 	if (sc->verb == DETACH)
 		do_ioctl(ATS_TESTDEV_DETACH, &flush, "detach");
 	else
@@ -458,7 +477,7 @@ static void case_control(void)
 
 	for (ep = 0; ep < NR_EPS; ep++) {
 		if (takes_part(ep))
-			ok &= start(ep);
+			ok &= prepare(ep) && control(ep);
 	}
 	ksft_test_result(ok, "positive control: every hammer is seen in memory\n");
 }
@@ -482,11 +501,18 @@ static void case_flush(void)
 		poke(ep, ATD_INV_ARG, 4, opt.late_us);
 		poke(ep, ATD_INV_MODE, 4, mode);
 	}
-	for (ep = 0; ep < NR_EPS; ep++)
+	for (ep = 0; ep < NR_EPS; ep++) {
+		if (!takes_part(ep))
+			continue;
 		before[ep] = counter(ep, ATD_ACCEPTED);
+		hammer(ep, own[ep].addr, own[ep].len, own[ep].attr);
+	}
 
 	do_flush();
 	let_hammers_go_on();
+	/* The counters have to agree, and each refused write is an event */
+	for (ep = 0; ep < NR_EPS; ep++)
+		hammer_off(ep);
 
 	print_flush("flush", &flush);
 	if (sc->neighbour)
@@ -497,17 +523,16 @@ static void case_flush(void)
 		print_counters(ep);
 		if (!is_target(ep))
 			continue;
+		ksft_print_msg("ep%d.target=1\n", ep);
 		escapes += counter(ep, ATD_ACCEPTED_AFTER);
 		n = counter(ep, sc->dead & EP(ep) || ep == NEIGHBOUR ?
 			    ATD_REFUSED_AFTER : ATD_MISSED_AFTER);
 		if (n < alive)
 			alive = n;
-		/* One event each: stop before they drown the rest */
-		hammer_off(ep);
 	}
 	words = corrupted(victim);
 	if (sc->neighbour)
-		words += corrupted(own[NEIGHBOUR]);
+		words += corrupted(own[NEIGHBOUR].buf);
 	ksft_print_msg("escapes=%llu\n", escapes);
 	ksft_print_msg("corrupted=%llu\n", words);
 	ksft_print_msg("rejected=%llu\n", alive);
@@ -538,7 +563,6 @@ static void case_healthy(void)
 	for (ep = 0; ep < TRIO; ep++) {
 		if (!takes_part(ep) || sc->dead & EP(ep))
 			continue;
-		hammer_off(ep);
 		/* Kept pages still work, the victim's are unknown to the ATC */
 		addr = sc->verb == DETACH ? 0 : VICTIM_IOVA;
 		if (addr && command(ep, ATD_CMD_ATC_LOOKUP, addr, PAGE) !=
@@ -590,6 +614,13 @@ static void case_second_flush(void)
 	if (sc->dead)
 		ok = f.ns < limit && !asked;
 	ksft_test_result(ok, "the next flush asks only who can answer\n");
+
+	/*
+	 * Where the dead are still asked, taking everything down would cost the
+	 * SMMU's timeout at each step, and show nothing new.
+	 */
+	for (ep = 0; ep < TRIO && asked && !sc->reset; ep++)
+		poke(ep, ATD_INV_MODE, 4, ATD_INV_ANSWER);
 }
 
 static bool sysfs_reset(int ep)
