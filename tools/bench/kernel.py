@@ -271,18 +271,18 @@ class Kernels:
         here = [d for d in dirs if (self.tree / d / "Makefile").exists()]
         result = Warnings(self.obj / "sparse.part.json", self.tree)
         result.files = {}
-        checked = [0]
+        checked = set()
 
         def watch(line):
             if line.startswith("  CHECK "):
-                checked[0] += 1
+                checked.add(clean_path(line.split()[-1], self.tree))
             found = DIAGNOSTIC.match(line)
             if found:
                 result.files.setdefault(clean_path(found["file"], self.tree), []).append(found["text"])
         step.note = "sparse"
         step.run(self.make("-k", *SPARSE_ARGS, *[d + "/" for d in here]), env=self.env(), watch=watch)
         found = {"dirs": dirs, "tree": self.repo.out("rev-parse", self.ref(state) + "^{tree}"),
-                 "checked": checked[0], "files": result.files}
+                 "checked": sorted(checked), "files": result.files}
         (self.dest(state) / "sparse.json").write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
 
     def sparse_control(self, step):

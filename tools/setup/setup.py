@@ -245,14 +245,24 @@ class Setup:
     def kernel(self, state):
         with self.steps.step(f"building the {state} kernel", f"kernel-{state}") as step:
             kernels = kernel.Kernels(self.out, self.args.base, self.args.jobs)
-            kernels.build(state, step, sparse=self.args.sparse)
+            # The baseline always: it needs the tree in its pristine state,
+            # and going back there later recompiles what the series touches.
+            kernels.build(state, step, sparse=self.args.sparse or state == "unpatched")
+
+    def kernel_order(self, needs):
+        """Begin with the kernel that the tree stands at: one switch less."""
+        repo = R.Repo(self.out / "linux")
+        if "unpatched" in needs and (self.out / "obj/lean/vmlinux").exists() and \
+           (self.out / "linux/.git").exists() and repo.ref("HEAD") != repo.ref(R.R_BASE):
+            return [n for n in needs if n != "unpatched"] + ["unpatched"]
+        return needs
 
     def run(self, needs):
         todo = {"kernel-source": self.kernel_source, "qemu-source": self.qemu_source,
                 "repo": self.repo, "qemu": self.qemu,
                 "unpatched": lambda: self.kernel("unpatched"),
                 "patched": lambda: self.kernel("patched")}
-        for need in needs:
+        for need in self.kernel_order(needs):
             todo[need]()
 
 

@@ -1,0 +1,82 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""KUnit in a guest, read by the kernel's own kunit.py; each case a KTAP line.
+
+Both kernels boot with their built-in suites. The arm-smmu-v3 suite must have
+printed its case lines (a suite that printed none has not run, though it says
+ok), and the patched kernel must have more cases than the unpatched one.
+"""
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+TOP = HERE.parents[1]
+sys.path.insert(0, str(HERE))
+from report import Report                                      # noqa: E402
+
+SUITE = "arm-smmu-v3-kunit-test"
+CASES = 25          # of that suite in the oldest base
+PY = "/usr/bin/python3"
+
+
+def leaves(group, prefix=""):
+    """(suite, case, status) of kunit.py's JSON."""
+    name = group.get("name", "")
+    for case in group.get("test_cases", []):
+        yield name, case["name"], case["status"]
+    for sub in group.get("sub_groups", []):
+        yield from leaves(sub)
+
+
+def boot(out, state):
+    """(console log, complaint)"""
+    where = out / "bench/check-kunit" / state
+    proc = subprocess.run([PY, str(TOP / "tools/bench/run.py"), "--out", str(out), "--kernel",
+                           str(out / "kernel" / state), "--kunit", "--dir", str(where)],
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    trouble = [ln for ln in proc.stdout.splitlines() if ln.strip()] if proc.returncode else []
+    return where / "console.log", trouble
+
+
+def parse(out, log):
+    """kunit.py's view of a console log."""
+    result = log.with_name("kunit.json")
+    result.unlink(missing_ok=True)
+    subprocess.run([PY, str(out / "linux/tools/testing/kunit/kunit.py"), "parse", f"--json={result}", str(log)],
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False,
+                   cwd=log.parent, stdin=subprocess.DEVNULL)
+    try:
+        return list(leaves(json.loads(result.read_text())))
+    except (OSError, ValueError):
+        return []
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    ap.add_argument("--out", required=True, type=Path)
+    args = ap.parse_args()
+    out = args.out.resolve()
+    report = Report()
+    print("KTAP version 1")
+    counts = {}
+    for state in ("unpatched", "patched"):
+        log, trouble = boot(out, state)
+        report.case(f"{state}: guest ends without a splat", not trouble, [*trouble, f"log: {log}"])
+        cases = parse(out, log)
+        for suite, name, status in cases:
+            report.case(f"{state}: {suite}: {name}", status == "PASS",
+                        skip="as KUnit says" if status == "SKIP" else "")
+        # Suites of ours count as well: the driver's tests may be split up.
+        counts[state] = sum(1 for suite, _, _ in cases if suite.startswith("arm-smmu-v3"))
+        ran = sum(1 for suite, _, _ in cases if suite == SUITE)
+        report.case(f"{state}: {SUITE} printed at least {CASES} cases", ran >= CASES, [f"{ran} cases"])
+    report.case("the series adds cases", counts["patched"] > counts["unpatched"],
+                [f"{counts['unpatched']} unpatched, {counts['patched']} patched"])
+    return report.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,85 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Mutants: the series with one safeguard taken out; a test has to notice. KTAP.
+
+Each is tools/bench/mutants/NAME.patch on top of the series. Its text before the
+diff says what was taken out, and names what must fail:
+
+    X-Killed-by: one-dead-of-three.2cpu.poll, kunit
+
+the names being those of tools/bench/scenarios.py --list. The scenario must have
+run and failed; a mutant that does not build, or a guest that could not be
+started, has not been caught but wasted.
+"""
+import argparse
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+TOP = HERE.parents[1]
+sys.path[:0] = [str(TOP / d) for d in ("tools/bench", "tools/series", "tools/setup", "tools/checks")]
+import kernel as K                                             # noqa: E402
+import progress                                                # noqa: E402
+import repo as R                                               # noqa: E402
+from report import Report                                      # noqa: E402
+
+
+def killers(path):
+    text = path.read_text().split("\ndiff --git ", 1)[0]
+    found = re.search(r"^X-Killed-by:\s*(.+)$", text, re.M)
+    return [n.strip() for n in found[1].split(",") if n.strip()] if found else []
+
+
+def scenario(out, kernel, name):
+    """(noticed, lines): did this scenario run on the kernel, and fail?"""
+    proc = subprocess.run(["/usr/bin/python3", str(TOP / "tools/bench/scenarios.py"), "--out", str(out),
+                           "--unpatched", "none", "--patched", str(kernel), "--only", name],
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    lines = proc.stdout.splitlines()
+    bad = [ln.strip() for ln in lines if re.match(r"^\s+not ok\b", ln)]
+    return proc.returncode == 1 and bool(bad), bad[:3] or lines[-5:]
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    ap.add_argument("--out", required=True, type=Path)
+    ap.add_argument("--base", required=True)
+    ap.add_argument("names", nargs="*")
+    args = ap.parse_args()
+    out = args.out.resolve()
+    names = args.names or K.mutant_names()
+    report = Report()
+    print("KTAP version 1")
+    if not names:
+        report.case("mutants", False, [f"no {K.MUTANTS}/*.patch"])
+        return report.close()
+    kernels = K.Kernels(out, args.base, 2)
+    quiet = progress.Steps(out, len(names))
+    for name in names:
+        try:
+            kills = killers(K.MUTANTS / f"{name}.patch")
+            if not kills:
+                raise R.SeriesError(f"{name}.patch has no X-Killed-by: line")
+            state = kernels.mutant(name)
+            step = progress.Step(quiet, 1, f"mutant {name}", out / "log" / f"kernel-{state}.log")
+            step.log.parent.mkdir(parents=True, exist_ok=True)
+            step.log.write_bytes(b"")
+            kernels.build(state, step)
+        except (R.SeriesError, progress.StepError) as e:
+            report.case(f"mutant {name} builds", False, str(e).splitlines())
+            continue
+        for kill in kills:
+            noticed, lines = scenario(out, kernels.dest(state), kill)
+            report.case(f"mutant {name} is noticed by {kill}", noticed, lines)
+    R.switch(kernels.repo, R.R_SERIES)
+    return report.close()
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except (R.SeriesError, OSError) as e:
+        print(f"Bail out! {e}")
+        sys.exit(1)

@@ -1,0 +1,311 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""make check: run every check of the table below, as one KTAP document.
+
+What a check prints as KTAP or TAP appears indented under its name and its leaf
+cases are counted; a check that prints none is one case, by its exit status. The
+last line stands alone: "N passed, N failed, N skipped". Exit status 0 only when
+something passed and nothing failed. Minutes per check go to $(O)/budget.tsv.
+
+usage: run.py [NAME...]     only these checks; setup must have been done
+"""
+import argparse
+import concurrent.futures
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+TOP = Path(__file__).resolve().parents[2]
+PY = "/usr/bin/python3"
+HEARTBEAT = 30.0
+
+RESULT = re.compile(r"^(?P<indent> *)(?P<not>not )?ok\b(?: (?P<number>\d+))?(?P<text>.*)$")
+PLAN = re.compile(r"^(?P<indent> *)1\.\.(?P<count>\d+)(?P<skip>\s*# SKIP.*)?\s*$", re.I)
+SKIP = re.compile(r"#\s*SKIP\b", re.I)
+TODO = re.compile(r"#\s*(TODO|XFAIL)\b", re.I)
+
+
+class Check(NamedTuple):
+    name: str
+    command: list
+    kind: str                # ktap (also TAP) or exit
+    timeout: int             # seconds
+    alone: bool = False      # uses both processors, or the shared kernel tree
+    needs: str = ""          # file that must exist, or the check fails
+    default: bool = True     # part of make check
+    env: dict = {}
+
+
+def table(out, base):
+    """Every check. Order is the order of the report."""
+    qemu = out / "qemu/qemu-system-aarch64"
+    qtest = out / "qemu/work/build/tests/qtest/ats-testdev-test"
+    return [
+        Check("scripts", [PY, TOP / "tools/checks/scripts.py"], "ktap", 600),
+        Check("series", [PY, TOP / "tools/series/check.py", "--out", out, "--base", base], "ktap", 600),
+        Check("static", [PY, TOP / "tools/checks/static.py", "--out", out, "--base", base], "ktap", 900, alone=True),
+        Check("qtest", [qtest, "--tap", "-k"], "ktap", 600, needs=str(qtest),
+              env={"QTEST_QEMU_BINARY": str(qemu), "G_TEST_DBUS_DAEMON": ""}),
+        Check("kunit", [PY, TOP / "tools/checks/kunit.py", "--out", out], "ktap", 300),
+        Check("guests", [PY, TOP / "tools/bench/scenarios.py", "--out", out, "--jobs", "2"], "ktap", 2400, alone=True),
+        Check("mutants", [PY, TOP / "tools/checks/mutants.py", "--out", out, "--base", base], "ktap", 2400, alone=True),
+    ]
+
+
+class Count:
+    """Leaf cases of a (K)TAP document, and what is wrong with its form."""
+
+    def __init__(self, lines):
+        self.passed = self.failed = self.skipped = 0
+        self.problems = []
+        results, plans, seen = [], {}, {}
+
+        def close(above):
+            for depth in sorted(d for d in plans if d > above):
+                if plans[depth] != seen.get(depth, 0):
+                    self.problems.append(f"{plans[depth]} results planned, {seen.get(depth, 0)} seen")
+                del plans[depth]
+                seen.pop(depth, None)
+        for line in lines:
+            found = PLAN.match(line)
+            if found:
+                depth = len(found["indent"])
+                if depth in plans:
+                    continue         # TAP allows the plan to stand at the end, too
+                plans[depth] = int(found["count"])
+                if found["skip"] and plans[depth] == 0:
+                    self.skipped += 1
+                continue
+            found = RESULT.match(line)
+            if found:
+                depth = len(found["indent"])
+                close(depth)
+                seen[depth] = seen.get(depth, 0) + 1
+                results.append((depth, found))
+            elif re.match(r"^ *Bail out!", line):
+                self.problems.append(line.strip())
+        close(-1)
+        for i, (depth, found) in enumerate(results):
+            text = found["text"]
+            parent = i > 0 and results[i - 1][0] > depth
+            if parent:
+                # A parent that fails though its children passed has a reason of its own.
+                if found["not"] and not self._child_failed(results, i) and not SKIP.search(text):
+                    self.failed += 1
+                continue
+            if SKIP.search(text):
+                self.skipped += 1
+            elif found["not"] and not TODO.search(text):
+                self.failed += 1
+            else:
+                self.passed += 1
+        if not results and not self.skipped:
+            self.problems.append("no result line")
+
+    @staticmethod
+    def _child_failed(results, i):
+        depth = results[i][0]
+        for child_depth, child in reversed(results[:i]):
+            if child_depth <= depth:
+                return False
+            if child["not"]:
+                return True
+        return False
+
+
+class Outcome(NamedTuple):
+    check: Check
+    lines: list
+    passed: int
+    failed: int
+    skipped: int
+    why: str
+    seconds: float
+
+
+class Runner:
+    def __init__(self, out, verbose):
+        self.out, self.verbose = out, verbose
+        self.running = {}
+        self.children = set()
+        self.lock = threading.Lock()
+
+    def execute(self, check):
+        """Run one check; its output goes to $(O)/log/check-NAME.log, too."""
+        began = time.monotonic()
+        log_path = self.out / "log" / f"check-{check.name}.log"
+        log_path.parent.mkdir(parents=True, exist_ok=True)
+        lines, why = [], ""
+        if check.needs and not Path(check.needs).exists():
+            return Outcome(check, [], 0, 1, 0, f"{check.needs} does not exist", 0.0)
+        env = dict(os.environ, **check.env)
+        for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):
+            env.pop(name, None)
+        with open(log_path, "wb") as log:
+            try:
+                proc = subprocess.Popen([str(c) for c in check.command], cwd=TOP, env=env,
+                                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                        stderr=subprocess.STDOUT, start_new_session=True)
+            except OSError as e:
+                return Outcome(check, [], 0, 1, 0, str(e), 0.0)
+            with self.lock:
+                self.children.add(proc)
+                self.running[check.name] = (began, lines)
+            timed_out = []
+
+            def end():
+                timed_out.append(True)
+                self.kill(proc)
+            timer = threading.Timer(check.timeout, end)
+            timer.start()
+            for raw in proc.stdout:
+                log.write(raw)
+                log.flush()
+                lines.append(raw.decode(errors="replace").rstrip("\r\n"))
+            status = proc.wait()
+            timer.cancel()
+            with self.lock:
+                self.children.discard(proc)
+                self.running.pop(check.name, None)
+        took = time.monotonic() - began
+        if timed_out:
+            why = f"not done after {check.timeout} s"
+        if check.kind == "exit":
+            passed = status == 0 and not why
+            return Outcome(check, ["# " + ln for ln in lines[-20:]] if not passed else [],
+                           int(passed), int(not passed), 0, why or (f"exit status {status}" if status else ""), took)
+        count = Count(lines)
+        failed = count.failed
+        why = why or "; ".join(count.problems)
+        if status and not failed and not why:
+            why = f"exit status {status}, though no case failed"
+        if why:
+            failed += 1
+        return Outcome(check, lines, count.passed, failed, count.skipped, why, took)
+
+    @staticmethod
+    def kill(proc):
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            try:
+                os.killpg(proc.pid, number)
+            except OSError:
+                return
+            time.sleep(2)
+
+    def kill_all(self):
+        with self.lock:
+            procs = list(self.children)
+        for proc in procs:
+            self.kill(proc)
+
+    def beat(self, stop):
+        while not stop.wait(HEARTBEAT):
+            now = time.monotonic()
+            with self.lock:
+                for name, (began, lines) in self.running.items():
+                    done = sum(1 for ln in lines if RESULT.match(ln) and not ln.startswith(" "))
+                    plan = next((m["count"] for m in map(PLAN.match, lines) if m and not m["indent"]), "?")
+                    print(f"# {name}: {done} of {plan}, {span(now - began)}", flush=True)
+
+
+def span(seconds):
+    return f"{int(seconds) // 60}m{int(seconds) % 60:02d}s" if seconds >= 60 else f"{int(seconds)}s"
+
+
+def report(number, outcome):
+    """KTAP of one check, its own document indented."""
+    name = outcome.check.name
+    print(f"# Subtest: {name}, {span(outcome.seconds)}")
+    for line in outcome.lines:
+        if re.match(r"^\s*\d+ passed, \d+ failed, \d+ skipped$", line):
+            line = "# " + line.strip()       # there is one closing line, and it is ours
+        print("    " + line)
+    if outcome.why:
+        print(f"    # {outcome.why}")
+    ok = not outcome.failed
+    note = ""
+    if ok and not outcome.passed and outcome.skipped:
+        note = " # SKIP everything in it was skipped"
+    print(f"{'ok' if ok else 'not ok'} {number} {name}{note}", flush=True)
+
+
+def run_all(checks, runner, workers):
+    """In the table's order; those that need the machine for themselves run alone."""
+    outcomes = {}
+    printed = 0
+
+    def flush():
+        nonlocal printed
+        while printed < len(checks) and checks[printed].name in outcomes:
+            report(printed + 1, outcomes[checks[printed].name])
+            printed += 1
+    shared = [c for c in checks if not c.alone]
+    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+        try:
+            futures = [pool.submit(runner.execute, c) for c in shared]
+            for future in concurrent.futures.as_completed(futures):
+                outcome = future.result()
+                outcomes[outcome.check.name] = outcome
+                flush()
+            for check in checks:
+                if check.alone:
+                    outcomes[check.name] = runner.execute(check)
+                    flush()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            runner.kill_all()
+            raise
+    return [outcomes[c.name] for c in checks]
+
+
+def interrupt(number, frame):
+    raise KeyboardInterrupt
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    ap.add_argument("names", nargs="*", help="only these checks")
+    ap.add_argument("--out", default=os.environ.get("O", "build"), type=Path)
+    ap.add_argument("--base", default=os.environ.get("BASE") or "7.2")
+    ap.add_argument("--list", action="store_true")
+    args = ap.parse_args()
+    out = args.out.resolve()
+    checks = table(out, args.base)
+    if args.list:
+        print("\n".join(c.name for c in checks))
+        return 0
+    unknown = set(args.names) - {c.name for c in checks}
+    if unknown:
+        sys.exit(f"check: no such check: {' '.join(sorted(unknown))}; see --list")
+    checks = [c for c in checks if (c.name in args.names if args.names else c.default)]
+    signal.signal(signal.SIGTERM, interrupt)
+    runner = Runner(out, bool(os.environ.get("V")))
+    print("KTAP version 1")
+    print(f"1..{len(checks)}", flush=True)
+    stop = threading.Event()
+    threading.Thread(target=runner.beat, args=(stop,), daemon=True).start()
+    outcomes = run_all(checks, runner, 2)
+    stop.set()
+    with open(out / "budget.tsv", "a", encoding="utf-8") as fh:
+        for o in outcomes:
+            fh.write(f"check: {o.check.name}\t{o.seconds / 60:.2f}\t{o.seconds:.1f}\t"
+                     f"{'failed' if o.failed else 'done'}\n")
+    passed, failed, skipped = (sum(getattr(o, k) for o in outcomes) for k in ("passed", "failed", "skipped"))
+    if not passed:
+        print("# nothing passed: that is a failure")
+        failed = max(failed, 1)
+    print(f"{passed} passed, {failed} failed, {skipped} skipped", flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
