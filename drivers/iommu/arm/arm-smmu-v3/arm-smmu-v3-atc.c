@@ -1,0 +1,400 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Recovery from ATC invalidations that an endpoint does not answer.
+ *
+ * A flush that cannot invalidate the ATC of a device must not return as long as
+ * the device can use what it has cached: the memory behind it is about to be
+ * freed. The only thing that helps at once, without the device, is to have the
+ * SMMU refuse the device's Translated transactions, which STE.EATS = 0b00 does
+ * (IHI 0070, 3.9.1.3). That is the fence. The device keeps its translation, so
+ * untranslated DMA goes on, and it gets ATS back when it has been reset, because
+ * a reset is what empties its ATC.
+ *
+ * What this is not: recovery of the device. Whether and when to reset it is for
+ * its driver, or the administrator, to decide.
+ *
+ * Copyright (C) 2026 The ATC fence authors
+ */
+#include <linux/bitfield.h>
+#include <linux/printk.h>
+#include <linux/rcupdate.h>
+#include <linux/string.h>
+#include <kunit/visibility.h>
+
+#include "arm-smmu-v3.h"
+
+/*
+ * How the parts play together, for a master whose ATC_INV was not answered:
+ *
+ *	state		EATS in memory	EATS that the	ATC_INV		flush
+ *					SMMU goes by	is queued	returns
+ *	OK		0 or 1		0 or 1		yes		if answered
+ *	FENCING		0		0 or 1		yes		no
+ *	FENCED		0		0		no		yes
+ *
+ * OK -> FENCING -> FENCED is walked by whoever has a flush to complete. Nobody
+ * waits for anybody else on that way, since the other one may be the context
+ * that we have interrupted: all steps can be repeated, and whoever finds FENCING
+ * repeats them. Only a reset leads back to OK. GONE is the end of a master that
+ * may have been looked up just before.
+ *
+ * fence->lock makes one step of what the fence does in memory, and one of the
+ * decision of an attach to store a word with EATS. Otherwise EATS could come
+ * back for as long as the attach takes to notice:
+ *
+ *	CPU 0 (flush)				CPU 1 (attach)
+ *
+ *						state == OK
+ *	state = FENCING
+ *	EATS = 0
+ *	CFGI_STE, SYNC
+ *	flush returns, page is reused
+ *						EATS = 1
+ *	<device writes to the page>
+ *						state != OK: EATS = 0
+ */
+
+/* Must a flush leave out the CMD_ATC_INV for @sid? See arm_smmu_atc_skip(). */
+bool __arm_smmu_atc_skip(struct arm_smmu_device *smmu, u32 sid)
+{
+	struct arm_smmu_master *master;
+
+	guard(rcu)();
+	master = xa_load(&smmu->streams, sid);
+	/*
+	 * Only FENCED: with FENCING the SMMU may still let the device write.
+	 * That FENCED is seen means that its CMD_SYNC has completed.
+	 */
+	return master && READ_ONCE(master->fence.state) == ARM_SMMU_ATC_FENCED;
+}
+
+/**
+ * arm_smmu_atc_usable() - May the master use ATS?
+ * @master: the master
+ *
+ * Context: Any. The answer lasts only while no flush can fail, that is, not at
+ * all: for what must not be wrong see arm_smmu_atc_set_ste_qword().
+ * Return: false from when the master is being fenced on until it was reset.
+ */
+bool arm_smmu_atc_usable(struct arm_smmu_master *master)
+{
+	return READ_ONCE(master->fence.state) == ARM_SMMU_ATC_OK;
+}
+
+/**
+ * arm_smmu_atc_set_ste_qword() - Store the word of a live STE that has EATS
+ * @master: the master that the STE belongs to
+ * @dst: word 1 of the STE
+ * @val: its new value
+ *
+ * All stores to that word of a master's STE come through here, those on the way
+ * to the target included. EATS is left out if the master is, or is about to be,
+ * fenced.
+ *
+ * Context: Any, takes the raw spinlock of the fence.
+ * Return: true if the word changed, so that the SMMU has to be told.
+ */
+bool arm_smmu_atc_set_ste_qword(struct arm_smmu_master *master, __le64 *dst,
+				__le64 val)
+{
+	unsigned long flags;
+	bool changed;
+
+	raw_spin_lock_irqsave(&master->fence.lock, flags);
+	if (master->fence.state != ARM_SMMU_ATC_OK)
+		val &= ~cpu_to_le64(STRTAB_STE_1_EATS);
+	changed = *dst != val;
+	if (changed)
+		WRITE_ONCE(*dst, val);
+	raw_spin_unlock_irqrestore(&master->fence.lock, flags);
+
+	return changed;
+}
+EXPORT_SYMBOL_IF_KUNIT(arm_smmu_atc_set_ste_qword);
+
+/**
+ * arm_smmu_atc_clear_eats() - Clear EATS in a live STE
+ * @smmu: the SMMU
+ * @ste: the STE
+ *
+ * A flush can take none of the mutexes that an attach holds while it writes the
+ * STE, and the attach may be anywhere between two stores: take nothing but EATS
+ * out of whatever the word is by now.
+ *
+ * Exclusives and atomics on Normal Non-cacheable memory are IMPLEMENTATION
+ * DEFINED, so with an SMMU that is not coherent only the lock keeps the attach
+ * away.
+ *
+ * Context: Any, with the raw spinlock of the master's fence held.
+ */
+VISIBLE_IF_KUNIT
+void arm_smmu_atc_clear_eats(struct arm_smmu_device *smmu,
+			     struct arm_smmu_ste *ste)
+{
+	const u64 eats = (__force u64)cpu_to_le64(STRTAB_STE_1_EATS);
+	u64 *word = (__force u64 *)&ste->data[1];
+	u64 old = READ_ONCE(*word);
+
+	if (!(smmu->features & ARM_SMMU_FEAT_COHERENCY)) {
+		WRITE_ONCE(*word, old & ~eats);
+		return;
+	}
+
+	while (!try_cmpxchg64(word, &old, old & ~eats))
+		;
+}
+EXPORT_SYMBOL_IF_KUNIT(arm_smmu_atc_clear_eats);
+
+/*
+ * Have the SMMU see the STEs of @master. When the CMD_SYNC has completed, the
+ * transactions that were let through by the old STEs are done, too (IHI 0070,
+ * 4.7.3), so nothing is left that could still write.
+ *
+ * An error in one of these lists would be no positive answer: repeat them.
+ */
+static void arm_smmu_atc_sync_stes(struct arm_smmu_master *master)
+{
+	struct arm_smmu_device *smmu = master->smmu;
+	struct arm_smmu_cmd cmd;
+	bool failed, last;
+	int i, ret;
+
+	do {
+		failed = false;
+		for (i = 0; i < master->num_streams; i++) {
+			last = i == master->num_streams - 1;
+			cmd = arm_smmu_make_cmd_cfgi_ste(master->streams[i].id,
+							 true);
+			ret = arm_smmu_cmdq_issue_cmdlist(smmu, &smmu->cmdq,
+							  &cmd, 1, last);
+			failed |= ret == -EIO;
+		}
+	} while (failed);
+}
+
+static void arm_smmu_atc_report_fenced(struct arm_smmu_master *master, u32 sid)
+{
+	/* No dev_err(): a flush does not keep the device from being freed */
+	pr_err("%s: ATC invalidation was not answered, ATS is off for Stream ID 0x%x of %s until the device is reset\n",
+	       master->name, sid, dev_name(master->smmu->dev));
+}
+
+/*
+ * Fence @master, or help whoever is at it. @gen is from before the CMD_ATC_INV
+ * that failed was queued: if the device was reset since, that says nothing about
+ * what its ATC holds now. If it has gone, the STEs may be another master's.
+ *
+ * Returns false if it was reset or has gone, and nothing was done.
+ */
+static bool arm_smmu_atc_fence(struct arm_smmu_master *master, u32 gen, u32 sid)
+{
+	struct arm_smmu_atc_fence *fence = &master->fence;
+	struct arm_smmu_device *smmu = master->smmu;
+	struct arm_smmu_ste *step;
+	bool fenced = false;
+	unsigned long flags;
+	int i;
+
+	raw_spin_lock_irqsave(&fence->lock, flags);
+	if (fence->gen != gen || fence->state == ARM_SMMU_ATC_GONE) {
+		raw_spin_unlock_irqrestore(&fence->lock, flags);
+		return false;
+	}
+	if (fence->state == ARM_SMMU_ATC_FENCED) {
+		raw_spin_unlock_irqrestore(&fence->lock, flags);
+		return true;
+	}
+	WRITE_ONCE(fence->state, ARM_SMMU_ATC_FENCING);
+	for (i = 0; i < master->num_streams; i++) {
+		step = arm_smmu_get_step_for_sid(smmu, master->streams[i].id);
+		arm_smmu_atc_clear_eats(smmu, step);
+	}
+	raw_spin_unlock_irqrestore(&fence->lock, flags);
+
+	arm_smmu_atc_sync_stes(master);
+
+	raw_spin_lock_irqsave(&fence->lock, flags);
+	if (fence->gen == gen && fence->state == ARM_SMMU_ATC_FENCING) {
+		WRITE_ONCE(fence->state, ARM_SMMU_ATC_FENCED);
+		atomic_inc(&smmu->nr_atc_fenced);
+		fenced = true;
+	}
+	raw_spin_unlock_irqrestore(&fence->lock, flags);
+
+	if (fenced)
+		arm_smmu_atc_report_fenced(master, sid);
+	return true;
+}
+
+/*
+ * Is it certain that the device of the only Stream ID in @batch did not answer?
+ * Not if CMD_ATC_INVs of another queue can fail the CMD_SYNC of this one, as with
+ * the VCMDQs of a Tegra241, if the queue may have stopped for something else, or
+ * if any device was reset since the batch was begun.
+ */
+static bool arm_smmu_atc_blame_is_exact(struct arm_smmu_device *smmu,
+					struct arm_smmu_cmdq_batch *batch)
+{
+	if (smmu->impl_ops && smmu->impl_ops->get_secondary_cmdq)
+		return false;
+
+	return !READ_ONCE(batch->cmdq->err_other) &&
+	       atomic_read(&smmu->atc_gen) == batch->atc_gen;
+}
+
+/*
+ * The @n commands of @batch from @first on are all for @sid. Return when the
+ * device has answered them or is fenced.
+ */
+static void arm_smmu_atc_recover_sid(struct arm_smmu_device *smmu,
+				     struct arm_smmu_cmdq_batch *batch,
+				     int first, int n, u32 sid)
+{
+	struct arm_smmu_cmd *cmds = &batch->cmds[first];
+	struct arm_smmu_master *master;
+	bool blamed;
+	u32 gen;
+
+	guard(rcu)();
+	do {
+		/* Gone: all of its DMA was aborted before that */
+		master = xa_load(&smmu->streams, sid);
+		if (!master)
+			return;
+
+		/*
+		 * Acquire: the retry must not be queued before we look, nor
+		 * may smmu->atc_gen be read before, which a reset changes
+		 * first.
+		 */
+		gen = smp_load_acquire(&master->fence.gen);
+		blamed = n == batch->num &&
+			 arm_smmu_atc_blame_is_exact(smmu, batch);
+
+		switch (READ_ONCE(master->fence.state)) {
+		case ARM_SMMU_ATC_OK:
+			if (!blamed &&
+			    arm_smmu_cmdq_issue_cmdlist(smmu, batch->cmdq, cmds,
+							n, true) != -EIO)
+				return;
+			break;
+		case ARM_SMMU_ATC_FENCED:
+			return;
+		default:
+			/* Whoever began to fence it knows */
+			break;
+		}
+	} while (!arm_smmu_atc_fence(master, gen, sid));
+}
+
+static u32 arm_smmu_atc_inv_sid(const struct arm_smmu_cmd *cmd)
+{
+	return FIELD_GET(CMDQ_ATC_0_SID, cmd->data[0]);
+}
+
+/**
+ * arm_smmu_atc_recover() - Complete a batch of CMD_ATC_INVs that failed
+ * @smmu: the SMMU
+ * @batch: the batch, whose CMD_SYNC has completed, but with an error
+ *
+ * The SMMU does not say which of the CMD_ATC_INVs timed out. Issue those of one
+ * Stream ID at a time, linearly, and fence each master that fails alone. The
+ * others have answered then, and do not notice. With a single Stream ID nothing
+ * is left to find out.
+ *
+ * A healthy endpoint may well have answered the first time, and one may have
+ * answered between the error and the retry: that is as good an answer.
+ *
+ * The commands of a Stream ID are adjacent: the invalidation array of a domain
+ * and the streams of a master are sorted.
+ *
+ * Takes K hardware timeouts for K Stream IDs that do not answer. Each
+ * sub-range of @batch is issued in place: no allocation and no second array on
+ * the stack, this runs wherever iommu_unmap() may be called.
+ *
+ * Context: Any, with whatever IRQ state iommu_unmap() allows. May take minutes.
+ * Takes raw spinlocks, sends commands, and does not touch the device.
+ */
+void arm_smmu_atc_recover(struct arm_smmu_device *smmu,
+			  struct arm_smmu_cmdq_batch *batch)
+{
+	int first, next;
+
+	for (first = 0; first < batch->num; first = next) {
+		u32 sid = arm_smmu_atc_inv_sid(&batch->cmds[first]);
+
+		for (next = first + 1; next < batch->num; next++)
+			if (arm_smmu_atc_inv_sid(&batch->cmds[next]) != sid)
+				break;
+
+		arm_smmu_atc_recover_sid(smmu, batch, first, next - first, sid);
+	}
+}
+EXPORT_SYMBOL_IF_KUNIT(arm_smmu_atc_recover);
+
+/* Leave @master in @state, and let no fence that is under way go on with it */
+static bool arm_smmu_atc_lift(struct arm_smmu_master *master,
+			      enum arm_smmu_atc_state state)
+{
+	struct arm_smmu_atc_fence *fence = &master->fence;
+	enum arm_smmu_atc_state old;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&fence->lock, flags);
+	old = fence->state;
+	WRITE_ONCE(fence->gen, fence->gen + 1);
+	WRITE_ONCE(fence->state, state);
+	raw_spin_unlock_irqrestore(&fence->lock, flags);
+
+	if (old == ARM_SMMU_ATC_FENCED)
+		atomic_dec(&master->smmu->nr_atc_fenced);
+	return old != ARM_SMMU_ATC_OK;
+}
+
+/**
+ * arm_smmu_atc_reset_done() - The device of a master was reset
+ * @master: the master
+ *
+ * Its ATC is empty and it is listening again: lift the fence. What was sent to
+ * it up to now says nothing about it any more; flushes that are under way find
+ * out by the generations, whichever view of the domain they hold. The next
+ * attach sets EATS, and enables ATS at the endpoint.
+ *
+ * Context: Process context, with the group mutex held and the device attached
+ * to a domain without ATS: EATS is 0.
+ */
+void arm_smmu_atc_reset_done(struct arm_smmu_master *master)
+{
+	/* Fully ordered: fence->gen changes after it */
+	atomic_inc_return(&master->smmu->atc_gen);
+
+	if (arm_smmu_atc_lift(master, ARM_SMMU_ATC_OK))
+		dev_info(master->dev, "was reset, ATS may be used again\n");
+}
+EXPORT_SYMBOL_IF_KUNIT(arm_smmu_atc_reset_done);
+
+/**
+ * arm_smmu_atc_init_master() - Prepare a master for being fenced
+ * @master: the master, not yet known to anybody else
+ *
+ * Context: Process context.
+ * Return: 0, or -ENOMEM.
+ */
+int arm_smmu_atc_init_master(struct arm_smmu_master *master)
+{
+	raw_spin_lock_init(&master->fence.lock);
+	master->name = kstrdup(dev_name(master->dev), GFP_KERNEL);
+	return master->name ? 0 : -ENOMEM;
+}
+
+/**
+ * arm_smmu_atc_release_master() - A master goes away
+ * @master: the master, found by no look-up any more
+ *
+ * Context: Process context, may sleep.
+ */
+void arm_smmu_atc_release_master(struct arm_smmu_master *master)
+{
+	arm_smmu_atc_lift(master, ARM_SMMU_ATC_GONE);
+	kfree_rcu_mightsleep(master->name);
+}
