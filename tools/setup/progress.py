@@ -74,8 +74,8 @@ class Step:
     # -- printing --
 
     def _head(self):
-        width = len(str(self.steps.total))
-        return f"[{self.number:>{width + 1}}/{self.steps.total}] {self.title} ..."
+        width = max(2, len(str(self.steps.total)))
+        return f"[{self.number:>{width}}/{self.steps.total}] {self.title} ..."
 
     def _text(self):
         parts = [self._head()]
@@ -105,7 +105,7 @@ class Step:
 
     def say(self, text):
         """A line of its own, for what the user must know."""
-        self._put(f"{'':>{2 * len(str(self.steps.total)) + 5}}{text}")
+        self._put(" " * self._head().index(self.title) + text)
 
     # -- life --
 
