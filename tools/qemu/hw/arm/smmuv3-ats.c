@@ -313,6 +313,11 @@ IOMMUTLBEntry smmuv3_ats_translated(SMMUDevice *sdev, hwaddr addr,
         .perm = IOMMU_NONE,
     };
 
+    /* Without ATS there is no such thing as a Translated transaction */
+    if (!s->ats.enabled) {
+        return entry;
+    }
+
     WITH_QEMU_LOCK_GUARD(&s->mutex) {
         if (!smmu_enabled(s) || FIELD_EX32(s->cr[0], CR0, ATSCHK)) {
             status = smmuv3_ats_get_config(sdev, &cfg);

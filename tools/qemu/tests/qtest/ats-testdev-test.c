@@ -13,12 +13,16 @@
 
 #include "qemu/osdep.h"
 #include "qemu/bitops.h"
+#include "qemu/bswap.h"
+#include "qemu/units.h"
 #include "libqtest.h"
 #include "qobject/qdict.h"
 #include "standard-headers/linux/pci_regs.h"
 #include "hw/misc/ats-testdev-regs.h"
 
 #define SMMU_BASE       0x09050000
+#define FW_CFG_BASE     0x09020000
+#define FDT_BASE        0x40000000      /* where virt puts it: start of RAM */
 #define ECAM_BASE       0x3f000000      /* with highmem=off */
 #define BAR_BASE        0x10000000
 
@@ -49,6 +53,9 @@
 #define   GERROR_CMDQ     BIT(0)
 #define   GERROR_EVTQ_ABT BIT(2)
 #define GERRORN         0x64
+#define IRQ_CTRL        0x50
+#define GERROR_IRQ_CFG0 0x68
+#define GERROR_IRQ_CFG1 0x70
 #define STRTAB_BASE     0x80
 #define STRTAB_BASE_CFG 0x88
 #define CMDQ_BASE       0x90
@@ -69,6 +76,7 @@
 #define OP_ILLEGAL      0xff
 #define SIZE_ALL        52
 
+#define EVT_C_BAD_STE           0x04
 #define EVT_F_BAD_ATS_TREQ      0x05
 #define EVT_F_TRANSL_FORBIDDEN  0x07
 #define EVT_F_TRANSLATION       0x10
@@ -779,6 +787,15 @@ static void test_smmu_without_ats(void)
     g_assert_cmpuint(dev_readq(&t, SID_A, ATD_INV_RECEIVED), ==, 0);
 
     g_assert_cmpuint(fill(&t, SID_A, 0, 1), ==, ATD_E_DENIED);
+    g_assert_cmpuint(dma_write(&t, SID_A, ATD_ATTR_RAW_TRANSLATED, PAGES, 1),
+                     ==, ATD_E_FAULT);
+    smmu_writel(&t, CR0, CR0_ALL & ~CR0_ATSCHK);
+    g_assert_cmpuint(dma_write(&t, SID_A, ATD_ATTR_RAW_TRANSLATED, PAGES, 1),
+                     ==, ATD_E_FAULT);
+    /* EATS is IGNORED, a value that would be illegal as well */
+    set_ste(&t, SID_B, 3);
+    g_assert_cmpuint(dma_write(&t, SID_B, ATD_ATTR_UNTRANSLATED, 0, 1), ==,
+                     ATD_OK);
     bench_end(&t);
 }
 
@@ -851,9 +868,13 @@ static void test_msi(void)
     push(&t, sync, MSI_DOORBELL);
     ring(&t);
     expect_waiting(&t, 2);
+    qtest_writeq(t.qts, SMMU_BASE + GERROR_IRQ_CFG0, MSI_DOORBELL + 8);
+    smmu_writel(&t, GERROR_IRQ_CFG1, 0xa5a5);
+    smmu_writel(&t, IRQ_CTRL, 1);
     step(&t, T);
     expect_error(&t, 2, CERROR_ATC_INV_SYNC);
     g_assert_cmphex(qtest_readl(t.qts, MSI_DOORBELL), ==, UINT32_MAX);
+    g_assert_cmphex(qtest_readl(t.qts, MSI_DOORBELL + 8), ==, 0xa5a5);
     acknowledge(&t, GERROR_CMDQ);
     expect_done(&t);
     g_assert_cmphex(qtest_readl(t.qts, MSI_DOORBELL), ==, 0x5a5a);
@@ -950,6 +971,28 @@ static void test_translated_cr0(void)
     bench_end(&t);
 }
 
+/* IDR0.NS1ATS = 1: split-stage ATS is ILLEGAL, and so is the fourth value */
+static void test_bad_eats(void)
+{
+    Bench t = bench_start("");
+
+    for (unsigned int eats = 2; eats <= 3; eats++) {
+        set_ste(&t, SID_A, eats);
+        push_cfgi_ste(&t, SID_A);
+        ring(&t);
+        g_assert_cmpuint(dma_write(&t, SID_A, ATD_ATTR_UNTRANSLATED, 0, 1), ==,
+                         ATD_E_FAULT);
+        g_assert_cmpuint(events(&t), ==, eats - 1);
+        expect_event(&t, eats - 2, EVT_C_BAD_STE, SID_A);
+    }
+    /* An error of configuration is no event of ATS (IDR0.ATSRECERR = 0) */
+    g_assert_cmpuint(fill(&t, SID_A, 0, 1), ==, ATD_E_DENIED);
+    g_assert_cmpuint(dma_write(&t, SID_A, ATD_ATTR_RAW_TRANSLATED, PAGES, 1),
+                     ==, ATD_E_FAULT);
+    g_assert_cmpuint(events(&t), ==, 2);
+    bench_end(&t);
+}
+
 static void test_translation_request(void)
 {
     Bench t = bench_start("");
@@ -978,6 +1021,104 @@ static void test_translation_request(void)
     g_assert_cmphex(qtest_readq(t.qts, EVTQ + 16), ==, 8 * 4096);
     g_assert_cmpuint(dev_readq(&t, SID_A, ATD_ATC_FILLS), ==, 3);
     g_assert_cmpuint(dev_readq(&t, SID_A, ATD_ATC_DENIED), ==, 2);
+    bench_end(&t);
+}
+
+/*
+ * What the machine tells its guest
+ */
+
+static bool fdt_has(Bench *t, const char *name)
+{
+    uint32_t size = __builtin_bswap32(qtest_readl(t->qts, FDT_BASE + 4));
+    g_autofree char *fdt = g_malloc(size);
+
+    g_assert_cmphex(qtest_readl(t->qts, FDT_BASE), ==, 0xedfe0dd0);
+    qtest_memread(t->qts, FDT_BASE, fdt, size);
+    return memmem(fdt, size, name, strlen(name) + 1);
+}
+
+/*
+ * One file of fw_cfg, by its wide MMIO interface: big-endian selector at 8,
+ * data at 0. libqos' mm_fw_cfg_init() knows another layout only.
+ */
+static void fw_cfg_select(Bench *t, uint16_t key)
+{
+    qtest_writew(t->qts, FW_CFG_BASE + 8, bswap16(key));
+}
+
+static void fw_cfg_read(Bench *t, void *buf, size_t size)
+{
+    uint8_t *p = buf;
+
+    /* The data register keeps the order of bytes, whatever the width */
+    for (; size >= 8; size -= 8, p += 8) {
+        stq_le_p(p, qtest_readq(t->qts, FW_CFG_BASE));
+    }
+    while (size--) {
+        *p++ = qtest_readb(t->qts, FW_CFG_BASE);
+    }
+}
+
+/* The first @max bytes at most: the rest of the ACPI tables is padding */
+static uint8_t *fw_cfg_file(Bench *t, const char *name, uint32_t *size,
+                            uint32_t max)
+{
+    struct QEMU_PACKED {
+        uint32_t size;
+        uint16_t select;
+        uint16_t reserved;
+        char name[56];
+    } file;
+    uint32_t count;
+    uint8_t *data;
+
+    fw_cfg_select(t, 0x19);
+    fw_cfg_read(t, &count, sizeof(count));
+    for (count = be32_to_cpu(count); count; count--) {
+        fw_cfg_read(t, &file, sizeof(file));
+        if (!strcmp(file.name, name)) {
+            *size = MIN(be32_to_cpu(file.size), max);
+            data = g_malloc(*size);
+            fw_cfg_select(t, be16_to_cpu(file.select));
+            fw_cfg_read(t, data, *size);
+            return data;
+        }
+    }
+    g_assert_not_reached();
+}
+
+/* The ATS attribute of the root complex node of the IORT (ARM DEN 0049E) */
+static uint32_t iort_ats_attribute(Bench *t)
+{
+    uint32_t size;
+    g_autofree uint8_t *tables = fw_cfg_file(t, "etc/acpi/tables", &size,
+                                            32 * KiB);
+    uint8_t *iort = memmem(tables, size, "IORT", 4);
+    uint8_t *node;
+
+    g_assert_nonnull(iort);
+    node = iort + ldl_le_p(iort + 40);
+    for (uint32_t n = ldl_le_p(iort + 36); n; n--) {
+        if (node[0] == 2) {
+            return ldl_le_p(node + 24);
+        }
+        node += lduw_le_p(node + 1);
+    }
+    g_assert_not_reached();
+}
+
+static void test_firmware(void)
+{
+    Bench t = bench_start("");
+
+    g_assert_true(fdt_has(&t, "ats-supported"));
+    g_assert_cmphex(iort_ats_attribute(&t), ==, 1);
+    bench_end(&t);
+
+    t = bench_start("-global arm-smmuv3.ats=off");
+    g_assert_false(fdt_has(&t, "ats-supported"));
+    g_assert_cmphex(iort_ats_attribute(&t), ==, 0);
     bench_end(&t);
 }
 
@@ -1281,7 +1422,9 @@ int main(int argc, char **argv)
     qtest_add_func("/ats/queue/msi", test_msi);
     qtest_add_func("/ats/dma/translated", test_translated);
     qtest_add_func("/ats/dma/translated-cr0", test_translated_cr0);
+    qtest_add_func("/ats/dma/bad-eats", test_bad_eats);
     qtest_add_func("/ats/dma/translation-request", test_translation_request);
+    qtest_add_func("/ats/machine/firmware", test_firmware);
     qtest_add_func("/ats/dev/inv-modes", test_inv_modes);
     qtest_add_func("/ats/dev/lossy-seed", test_lossy_seed);
     qtest_add_func("/ats/dev/qom-set", test_qom_set);
