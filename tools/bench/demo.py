@@ -30,13 +30,15 @@ import splats                                                  # noqa: E402
 
 TIMEOUT_US = 1_000_000
 LABEL, COLUMN = 25, 44
-ROWS = 17               # of the timeline
+ROWS = 22               # of the timeline
 
 EVENT_FORBIDDEN = re.compile(r"event 0x07 received")
 EVENT_ANY = re.compile(r"event 0x[0-9a-f]+ received")
 ERROR = re.compile(r"CMDQ error|CMD_SYNC timeout")
 BLAME = re.compile(r"(?:^|[\s(])(0000:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7])\b(.*)")
 ABOUT_ATS = re.compile(r"\b(ATS|ATC)\b")
+
+ANSWERS = " answers"
 
 Row = namedtuple("Row", "label cells good")      # good: None, or a bool per cell
 
@@ -165,6 +167,9 @@ class Side:
         for ns, text in entries:
             if joined and joined[-1][1] == text:
                 joined[-1][2] += 1
+            elif joined and text.endswith(ANSWERS) and \
+                    joined[-1][1] == f"ATC_INV to {text[:-len(ANSWERS)]}":
+                joined[-1][1] += ": answered"
             else:
                 joined.append([ns, text, 1])
         return [(ns, text + (f" (x{n})" if n > 1 else "")) for ns, text, n in joined]
@@ -174,14 +179,12 @@ class Side:
         if e.name == "smmuv3_atc_inv":
             return f"ATC_INV to {self.name(sid)}"
         if e.name == "smmuv3_atc_inv_done":
-            return f"{self.name(sid)} answers"
+            return self.name(sid) + ANSWERS
         if e.name == "smmuv3_cmd_sync":
             waiting = qtrace.number(e, "waiting")
             return f"CMD_SYNC waits for {waiting}" if waiting else None
-        if e.name == "smmuv3_atc_inv_timeout":
-            return f"no answer from {e.args.get('outstanding')}: time is up"
         if e.name == "smmuv3_cmdq_error":
-            return f"error {e.args.get('err')}: the queue stops"
+            return f"{trace_error(e)}: the queue stops"
         if e.name == "smmuv3_cmdq_ack":
             return "acknowledged: the queue goes on"
         if e.name == "smmuv3_cfgi_ste":
@@ -198,6 +201,12 @@ class Side:
         name = e.args.get("name", "")
         found = re.fullmatch(r"ep(\d+)", name)
         return self.bdf(int(found[1])) if found else name
+
+
+def trace_error(event):
+    """CMDQ_CONS.ERR, in the words of IHI 0070 7.1."""
+    names = {1: "CERROR_ILL", 2: "CERROR_ABT", 3: "CERROR_ATC_INV_SYNC"}
+    return names.get(qtrace.number(event, "err"), f"error {event.args.get('err')}")
 
 
 def rows(left, right):
