@@ -150,13 +150,12 @@ class Side:
             text = self.describe(e)
             if not text:
                 continue
-            if e.ns <= self.end:
-                if e.name not in ("ats_testdev_mark", "ats_testdev_hammer"):
+            if e.name == "ats_testdev_hammer":
+                if e.args.get("name") == f"ep{self.dead}" and not told_after:
                     entries.append((e.ns, text))
-            elif e.name == "ats_testdev_hammer" and not told_after:
-                if e.args.get("name") == f"ep{self.dead}":
-                    entries.append((e.ns, text))
-                    told_after = True
+                    told_after = e.ns > self.end
+            elif e.ns <= self.end:
+                entries.append((e.ns, text))
             elif reset and e.ns >= reset:
                 if e.name == "ats_testdev_reset" or (
                         e.name == "smmuv3_cfgi_ste" and qtrace.number(e, "sid") == dead_sid):
@@ -192,9 +191,9 @@ class Side:
         if e.name == "ats_testdev_reset":
             return f"{self.device(e)} is reset"
         if e.name == "ats_testdev_hammer":
-            accepted, refused = qtrace.number(e, "accepted"), qtrace.number(e, "refused")
-            what = "WRITES INTO FREED MEMORY" if accepted and not refused else "write refused"
-            return f"{self.device(e)}: {what}"
+            if e.ns > self.end and self.escapes() > 0:
+                return f"{self.device(e)}: WRITES INTO FREED MEMORY"
+            return f"{self.device(e)}: write refused" if qtrace.number(e, "refused") else None
         return None
 
     def device(self, e):
@@ -261,9 +260,9 @@ def screen(left, right, colour):
     head = f"{'':{LABEL}}{'UNPATCHED':{COLUMN}}PATCHED"
     lines += [head, "-" * (LABEL + 2 * COLUMN)]
     for r in rows(left, right):
-        cells = [paint(f"{cut(c, COLUMN - 1):{COLUMN}}", g, colour)
-                 for c, g in zip(r.cells, r.good)]
-        lines.append(f"{r.label:{LABEL}}{cells[0]}{cells[1]}".rstrip())
+        texts = [cut(c, COLUMN - 1) for c in r.cells]
+        cells = [paint(c, g, colour) for c, g in zip(texts, r.good)]
+        lines.append(f"{r.label:{LABEL}}{cells[0]}{' ' * (COLUMN - len(texts[0]))}{cells[1]}")
     for side in (left, right):
         text = side.blamed_line()[1]
         if text:

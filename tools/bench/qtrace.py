@@ -45,6 +45,6 @@ def window(events, start, end):
     return [e for e in events if start <= e.ns <= end]
 
 
-def count(events, name, **args):
+def count(events, name, /, **args):
     return sum(1 for e in events if e.name == name
                and all(e.args.get(k) == v for k, v in args.items()))

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Tests of run.py, with a script in QEMU's place."""
+
+import os
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+import run                                                     # noqa: E402
+
+
+class Argv(unittest.TestCase):
+    def argv(self, **kw):
+        return run.qemu_argv("qemu", "/k/Image", "/i.cpio", run.Config(**kw))
+
+    def test_defaults(self):
+        argv = self.argv(scenario="reset", options={"late_us": 5})
+        line = " ".join(argv)
+        self.assertIn("iommu=smmuv3,dtb-randomness=off", line)
+        self.assertIn("-global arm-smmuv3.ats=on", line)
+        self.assertIn("-global arm-smmuv3.msi=off", line)
+        self.assertIn("id=ep0,addr=1.0,ats=on", line)
+        self.assertIn("id=ep4,addr=5.0,ats=off", line)
+        self.assertIn("ats.scenario=reset ats.timeout_us=200000 ats.late_us=5", argv[-1])
+        self.assertNotIn("-icount", argv)
+        self.assertNotIn("-trace", argv)
+
+    def test_options(self):
+        argv = self.argv(icount=True, msi=True, trace=True, smmu={"atc-inv-sticky": 2})
+        self.assertEqual(argv[argv.index("-icount") + 1], "shift=4,sleep=off")
+        self.assertIn("arm-smmuv3.msi=on", argv)
+        self.assertIn("arm-smmuv3.atc-inv-sticky=2", argv)
+        self.assertIn("events=trace.events,file=trace.log", argv)
+
+    def test_no_scenario_no_options_for_the_guest(self):
+        self.assertNotIn("ats.", self.argv(kunit=True)[-1])
+        self.assertIn("kunit.enable=1", self.argv(kunit=True)[-1])
+
+
+class Boots(unittest.TestCase):
+    def setUp(self):
+        scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.dir = Path(scratch.name)
+
+    def boot(self, script, **kw):
+        qemu = self.dir / "qemu"
+        qemu.write_text("#!/bin/sh\n" + script)
+        qemu.chmod(0o755)
+        kw.setdefault("scenario", "reset")
+        return run.boot(qemu, self.dir, self.dir / "i.cpio", run.Config(**kw), self.dir / "out")
+
+    GOOD = "1..1\\n# escapes=0\\nok 1 a\\n# exit=0\\n# taint=0x1000\\n# verdict: pass\\n"
+
+    def test_good(self):
+        b = self.boot(f"echo hello > console.log; printf '{self.GOOD}' > verdict.log")
+        self.assertEqual((b.trouble(), b.finished, b.ktap.number("escapes")), ([], True, 0))
+        self.assertIn("iommu=smmuv3", (b.out / "qemu.log").read_text())
+
+    def test_splat(self):
+        b = self.boot("echo '[    1.000000] BUG: KASAN: use-after-free' > console.log;"
+                      f"printf '{self.GOOD}' > verdict.log")
+        self.assertEqual(b.trouble(), ["console.log:1: memory error: BUG: KASAN: use-after-free"])
+
+    def test_taint(self):
+        b = self.boot(f"printf '{self.GOOD}' | sed s/0x1000/0x1200/ > verdict.log")
+        self.assertEqual(b.trouble(), ["taint 0x1200"])
+
+    def test_death_without_a_verdict(self):
+        b = self.boot("printf '1..1\\nok 1 a\\n' > verdict.log; exit 3")
+        self.assertEqual(b.trouble(), ["the guest died (QEMU: 3)"])
+
+    def test_silence(self):
+        self.assertIn("no result line", self.boot("exit 0").trouble())
+
+    def test_limit_kills(self):
+        b = self.boot("sleep 60", limit=0.2)
+        self.assertTrue(b.timed_out)
+        self.assertIn("no end after 0 s", b.trouble())
+        self.assertLess(b.seconds, 30)
+
+    def test_old_logs_do_not_count(self):
+        self.boot(f"printf '{self.GOOD}' > verdict.log")
+        self.assertFalse(self.boot("exit 0").finished)
+
+
+if __name__ == "__main__":
+    unittest.main()

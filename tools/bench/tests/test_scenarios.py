@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Tests of scenarios.py: which boots it must not let pass."""
+
+import os
+import sys
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+import ktap                                                    # noqa: E402
+import run                                                     # noqa: E402
+import scenarios                                               # noqa: E402
+import splats                                                  # noqa: E402
+
+CASES = ["positive control: every hammer is seen in memory", "the flush took all pages away",
+         "no write lands after the flush returned", "targets tried in vain at least 100 times"]
+
+
+def boot(bad=(), finished=True, console=(), **values):
+    values = {"escapes": 0, "corrupted": 0, "rejected": 138, "taint": "0x1000",
+              "ep1.target": 1, "ep1.accepted_after": values.get("escapes", 0), **values}
+    lines = [f"1..{len(CASES)}"] + [f"# {k}={v}" for k, v in values.items()]
+    lines += [f"{'not ok' if n in bad else 'ok'} {n} {c}" for n, c in enumerate(CASES, 1)]
+    return run.Boot(Path("/nowhere"), run.Config("one-dead-of-three"), 1.0, False, 0,
+                    ktap.Ktap(lines), splats.scan(console), finished)
+
+
+def good(tests):
+    return bool(tests) and all(ok for ok, _ in tests)
+
+
+class Unpatched(unittest.TestCase):
+    def test_escapes(self):
+        b = boot(bad=(3, 4), escapes=140, corrupted=16, rejected=0)
+        self.assertTrue(good(scenarios.judge_unpatched(b, True)))
+
+    def test_without_escapes_a_scenario_shows_nothing(self):
+        self.assertFalse(good(scenarios.judge_unpatched(boot(), True)))
+
+    def test_escapes_that_memory_does_not_confirm(self):
+        self.assertFalse(good(scenarios.judge_unpatched(boot(escapes=140), True)))
+
+    def test_every_target_has_to_escape(self):
+        values = {"escapes": 140, "corrupted": 16, "ep2.target": 1}
+        self.assertFalse(good(scenarios.judge_unpatched(
+            boot(**values, **{"ep2.accepted_after": 0}), True)))
+        self.assertTrue(good(scenarios.judge_unpatched(
+            boot(**values, **{"ep2.accepted_after": 3}), True)))
+
+    def test_dead_hammer(self):
+        b = boot(bad=(1, 3, 4), escapes=140, corrupted=16)
+        self.assertFalse(good(scenarios.judge_unpatched(b, True)))
+
+    def test_healthy_scenario_is_safe_there_too(self):
+        self.assertTrue(good(scenarios.judge_unpatched(boot(), False)))
+        self.assertFalse(good(scenarios.judge_unpatched(boot(bad=(3,), escapes=1), False)))
+
+    def test_splat(self):
+        b = boot(escapes=140, corrupted=16, console=["Call trace:"])
+        self.assertFalse(good(scenarios.judge_unpatched(b, True)))
+
+
+class Patched(unittest.TestCase):
+    def test_good(self):
+        self.assertTrue(good(scenarios.judge_patched(boot())))
+
+    def test_any_failed_case(self):
+        for n in range(1, len(CASES) + 1):
+            with self.subTest(n):
+                self.assertFalse(good(scenarios.judge_patched(boot(bad=(n,)))))
+
+    def test_numbers_count_also_when_the_cases_pass(self):
+        for values in ({"escapes": 1}, {"corrupted": 1}, {"rejected": 99}):
+            with self.subTest(values):
+                self.assertFalse(good(scenarios.judge_patched(boot(**values))))
+
+    def test_no_end(self):
+        self.assertFalse(good(scenarios.judge_patched(boot(finished=False))))
+
+    def test_splat(self):
+        self.assertFalse(good(scenarios.judge_patched(boot(console=["Call trace:"]))))
+
+
+class KUnit(unittest.TestCase):
+    def judge(self, text):
+        b = run.Boot(Path("/nowhere"), run.Config(kunit=True), 1.0, False, 0,
+                     ktap.Ktap(text.splitlines()), [], True)
+        return good(scenarios.judge_kunit(b, "patched"))
+
+    SUITE = scenarios.KUNIT_SUITE
+
+    def test_good(self):
+        self.assertTrue(self.judge(f"1..1\n    1..1\n    ok 1 case\nok 1 {self.SUITE}\n"))
+
+    def test_a_suite_without_cases_has_not_run(self):
+        self.assertFalse(self.judge(f"1..1\nok 1 {self.SUITE}\n"))
+        self.assertFalse(self.judge(f"1..1\n    1..25\nok 1 {self.SUITE}\n"))
+
+    def test_failed_case(self):
+        self.assertFalse(self.judge(f"1..1\n    1..1\n    not ok 1 case\nok 1 {self.SUITE}\n"))
+
+    def test_other_suites_only(self):
+        self.assertFalse(self.judge("1..1\n    1..1\n    ok 1 case\nok 1 other\n"))
+
+
+class Table(unittest.TestCase):
+    def test_names_are_unique(self):
+        names = [scenarios.job_name(j) for j in scenarios.all_jobs()]
+        self.assertEqual(len(names), len(set(names)))
+
+    def test_both_completions_and_both_cpu_counts(self):
+        jobs = [j for j in scenarios.all_jobs() if j.scenario.name == "one-dead-of-three"]
+        self.assertEqual(len(jobs), 4)
+
+    def test_filter(self):
+        self.assertEqual(len(scenarios.all_jobs({"reset.1cpu.msi"})), 1)
+        self.assertEqual(len(scenarios.all_jobs({"reset"})), 4)
+
+    def test_the_guest_knows_every_scenario(self):
+        source = (scenarios.initramfs.ATS / "ats_fence.c").read_text(encoding="utf-8")
+        for s in scenarios.SCENARIOS:
+            with self.subTest(s.name):
+                self.assertIn(f'{{ "{s.guest}",', source)
+
+    def test_texts_hold_no_hash(self):
+        self.assertNotIn("#", scenarios.reason(["a # b"]))
+
+
+if __name__ == "__main__":
+    unittest.main()
