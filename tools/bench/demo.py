@@ -35,8 +35,6 @@ ROWS = 22               # of the timeline
 EVENT_FORBIDDEN = re.compile(r"event 0x07 received")
 EVENT_ANY = re.compile(r"event 0x[0-9a-f]+ received")
 ERROR = re.compile(r"CMDQ error|CMD_SYNC timeout")
-BLAME = re.compile(r"(?:^|[\s(])(0000:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7])\b(.*)")
-ABOUT_ATS = re.compile(r"\b(ATS|ATC)\b")
 
 ANSWERS = " answers"
 
@@ -52,14 +50,13 @@ class Side:
         with open(boot.out / "trace.log", encoding="utf-8", errors="replace") as f:
             self.events = qtrace.parse(f)
         self.console = [splats.strip(line) for line in boot.console().splitlines()]
+        self.blame = boot.blamed()
         self.names = {}
         for ep in range(len(run.ENDPOINTS)):
             sid = self.n(f"ep{ep}.sid")
             if sid is not None:
                 self.names[sid] = self.values.get(f"ep{ep}.bdf", f"ep{ep}")
-        # The dead one: who ignored an Invalidate Request
-        self.dead = next((ep for ep in range(len(run.ENDPOINTS))
-                          if self.n(f"ep{ep}.inv_ignored", 0)), 1)
+        self.dead = (boot.endpoints("inv_ignored") or [1])[0]
         self.start = self.n("flush.start", 0)
         self.end = self.n(f"ep{self.dead}.mark_time", 0)
         self.flush = qtrace.window(self.events, self.start, self.end)
@@ -78,19 +75,9 @@ class Side:
         ns = self.n("flush.ns")
         return "?" if ns is None else f"{ns / 1e6:.1f} ms"
 
-    def blamed_line(self):
-        for line in self.console:
-            found = BLAME.search(line)
-            if found and ABOUT_ATS.search(found[2]) and found[1] in self.names.values():
-                return found[1], found[0].strip()
-        return None, None
-
     def blamed(self):
-        bdf, _ = self.blamed_line()
-        if not bdf:
-            return "nobody"
-        sid = next(s for s, b in self.names.items() if b == bdf)
-        return f"{bdf.replace('0000:', '', 1)}, Stream ID {sid:#x}"
+        names = [f"{self.bdf(ep)}, Stream ID {self.n(f'ep{ep}.sid', 0):#x}" for ep in self.blame]
+        return "; ".join(names) or "nobody"
 
     def commands(self):
         cmds = [e for e in self.flush if e.name == "smmuv3_cmdq_cmd"]
@@ -221,7 +208,7 @@ def rows(left, right):
     yield row("commands consumed", Side.commands)
     yield row("queue errors", Side.queue_errors)
     yield row("blamed in the log", Side.blamed,
-              lambda s: s.blamed_line()[0] == s.values.get(f"ep{s.dead}.bdf", ""))
+              lambda s: list(s.blame) == [s.dead])
     yield row("ESCAPES after the flush", Side.escape_text, lambda s: s.escapes() == 0)
     yield row("refused after the flush", Side.rejected)
     yield row("event lines in the log", Side.event_lines)
@@ -264,8 +251,7 @@ def screen(left, right, colour):
         cells = [paint(c, g, colour) for c, g in zip(texts, r.good)]
         lines.append(f"{r.label:{LABEL}}{cells[0]}{' ' * (COLUMN - len(texts[0]))}{cells[1]}")
     for side in (left, right):
-        text = side.blamed_line()[1]
-        if text:
+        for text in side.blame.values():
             lines += ["", "the kernel's log: " + cut(text, LABEL + 2 * COLUMN - 18)]
     half = (LABEL + 2 * COLUMN) // 2
     lines += ["", "Timeline of the SMMU, ms of virtual time since the unmap began",

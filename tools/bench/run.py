@@ -15,6 +15,7 @@ part.
 import argparse
 import dataclasses
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -31,6 +32,9 @@ import splats                                                  # noqa: E402
 # with ATS and one without that have their own.
 ENDPOINTS = [("ep0", True), ("ep1", True), ("ep2", True), ("ep3", True), ("ep4", False)]
 FIRST_SLOT = 1
+
+BLAME = re.compile(r"^(?:[\w-]+ )?([0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]): (.*)")
+ABOUT_ATS = re.compile(r"\b(ATS|ATC)\b")
 
 TRACE_EVENTS = """\
 smmuv3_atc_inv
@@ -80,6 +84,25 @@ class Boot:
 
     def console(self):
         return read(self.out / "console.log")
+
+    def endpoints(self, key):
+        """Numbers of the endpoints for which the verdict has a non-zero key."""
+        return [n for n in range(len(ENDPOINTS)) if self.ktap.number(f"ep{n}.{key}", 0)]
+
+    def blamed(self):
+        """{endpoint: line} that the kernel's log names in connection with ATS.
+
+        Not what it says of the driver's own events, whose lines begin with the
+        SMMU: an event of a device is no blame.
+        """
+        bdfs = {self.ktap.values.get(f"ep{n}.bdf"): n for n in range(len(ENDPOINTS))}
+        found = {}
+        for line in self.console().splitlines():
+            line = splats.strip(line)
+            match = BLAME.search(line)
+            if match and bdfs.get(match[1]) is not None and ABOUT_ATS.search(match[2]):
+                found.setdefault(bdfs[match[1]], match[0].strip())
+        return found
 
     def trouble(self):
         """What makes this boot worthless, whatever the cases say."""

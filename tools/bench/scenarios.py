@@ -98,12 +98,19 @@ def judge_patched(boot):
     trouble = boot.trouble()
     tests = [(not trouble, "patched: the guest finished, no splat" + reason(trouble))]
     tests += [(c.ok, f"patched: {c.name}") for c in boot.ktap.cases]
+    dead, blamed = boot.endpoints("inv_ignored"), sorted(boot.blamed())
+    tests.append((dead == blamed, f"patched: dead: {names(dead)}, blamed in the log: "
+                  f"{names(blamed)}"))
     # The test says so itself; a bench that cannot fail proves nothing
     tests.append((boot.ktap.number("escapes") == 0 and boot.ktap.number("corrupted") == 0
                   and boot.ktap.number("rejected", 0) >= 100,
                   f"patched: {boot.ktap.number('escapes')} writes escaped, "
                   f"{boot.ktap.number('rejected')} came to nothing"))
     return tests
+
+
+def names(endpoints):
+    return ", ".join(run.ENDPOINTS[n][0] for n in endpoints) or "nobody"
 
 
 def judge_kunit(boot, name):

@@ -16,13 +16,22 @@ CASES = ["positive control: every hammer is seen in memory", "the flush took all
          "no write lands after the flush returned", "targets tried in vain at least 100 times"]
 
 
+class FakeBoot(run.Boot):
+    log = ()
+
+    def console(self):
+        return "\n".join(self.log)
+
+
 def boot(bad=(), finished=True, console=(), **values):
     values = {"escapes": 0, "corrupted": 0, "rejected": 138, "taint": "0x1000",
               "ep1.target": 1, "ep1.accepted_after": values.get("escapes", 0), **values}
     lines = [f"1..{len(CASES)}"] + [f"# {k}={v}" for k, v in values.items()]
     lines += [f"{'not ok' if n in bad else 'ok'} {n} {c}" for n, c in enumerate(CASES, 1)]
-    return run.Boot(Path("/nowhere"), run.Config("one-dead-of-three"), 1.0, False, 0,
-                    ktap.Ktap(lines), splats.scan(console), finished)
+    result = FakeBoot(Path("/nowhere"), run.Config("one-dead-of-three"), 1.0, False, 0,
+                      ktap.Ktap(lines), splats.scan(console), finished)
+    result.log = console
+    return result
 
 
 def good(tests):
@@ -73,6 +82,19 @@ class Patched(unittest.TestCase):
         for values in ({"escapes": 1}, {"corrupted": 1}, {"rejected": 99}):
             with self.subTest(values):
                 self.assertFalse(good(scenarios.judge_patched(boot(**values))))
+
+    def test_blame(self):
+        line = "[    1.0] pci 0000:00:02.0: ATC invalidation was not answered"
+        event = "[    1.0] arm-smmu-v3 9050000.smmuv3: event: UNKNOWN client: 0000:00:02.0 sid: 0x10"
+        ids = {"ep1.bdf": "0000:00:02.0", "ep2.bdf": "0000:00:03.0"}
+        dead = {**ids, "ep1.inv_ignored": 2}
+        for console, values, ok in (([line], dead, True), ([], ids, True), ([event], ids, True),
+                                    ([], dead, False), ([line], ids, False),
+                                    ([event], dead, False),
+                                    ([line, line.replace("02.0", "03.0")], dead, False)):
+            with self.subTest(console=console, values=values):
+                self.assertEqual(good(scenarios.judge_patched(boot(console=console, **values))),
+                                 ok)
 
     def test_no_end(self):
         self.assertFalse(good(scenarios.judge_patched(boot(finished=False))))
