@@ -409,6 +409,10 @@ static void test_late(void)
     expect_waiting(&t, 1);
     g_assert_cmpuint(dev_readq(&t, SID_A, ATD_INV_PENDING), ==, 1);
     g_assert_cmpuint(dev_readq(&t, SID_A, ATD_ATC_ENTRIES), ==, 1);
+    /* It was fetched; its place in memory does not matter any more */
+    qtest_writeq(t.qts, CMDQ + 16, OP_ILLEGAL);
+    ring(&t);
+    expect_waiting(&t, 1);
     step(&t, 600 * US - 1);
     expect_waiting(&t, 1);
     g_assert_cmpuint(dev_readq(&t, SID_B, ATD_INV_RECEIVED), ==, 0);
@@ -569,6 +573,8 @@ static void test_hang(void)
     ring(&t);
     step(&t, 200 * T);
     expect_waiting(&t, 3);
+    /* Not even when a driver that gave up writes over it */
+    qtest_writeq(t.qts, CMDQ + 3 * 16, OP_TLBI_NSNH);
     ring(&t);
     expect_waiting(&t, 3);
     g_assert_cmpuint(dev_readq(&t, SID_A, ATD_INV_ANSWERED), ==, 2);

@@ -35,9 +35,12 @@ typedef struct SMMUv3ATSState {
 
     /*
      * The command at CMDQ_CONS.RD is a CMD_SYNC, or a CMD_ATC_INV beyond
-     * SMMU_ATS_MAX_OUTSTANDING, that has begun to wait.
+     * SMMU_ATS_MAX_OUTSTANDING, that has begun to wait. It was fetched: what
+     * software writes over it in memory has no effect before it has completed
+     * or failed.
      */
     bool waiting;
+    uint32_t cmd[4];
     bool expired;           /* the timer ran while it waited */
     bool hung;              /* it waits for ever: cmd-sync-hang */
     QEMUTimer *timer;
