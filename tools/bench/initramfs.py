@@ -91,11 +91,16 @@ def build(dest, programs, module, gen):
     """Writes the archive for one module to dest."""
     dest = Path(dest)
     dest.parent.mkdir(parents=True, exist_ok=True)
-    spec = dest.with_suffix(".spec")
+    # Two runs may make the same archive at the same time
+    spec = dest.with_suffix(f".{os.getpid()}.spec")
     spec.write_text(SPEC.format(programs=programs, module=module))
-    part = dest.with_suffix(".part")
-    part.write_bytes(run([gen, "-t", "0", spec]))
-    part.replace(dest)
+    part = dest.with_suffix(f".{os.getpid()}.part")
+    try:
+        part.write_bytes(run([gen, "-t", "0", spec]))
+        part.replace(dest)
+    finally:
+        spec.unlink()
+        part.unlink(missing_ok=True)
     return dest
 
 
