@@ -41,7 +41,7 @@ def open_repo(out, base):
     have, _ = R.kernel_version(src)
     if have != base:
         raise SeriesError(f"{src} is a {have} kernel, BASE is {base}")
-    own = version.startswith("own ")
+    own = version.endswith("(own tree)")
     repo = R.import_source(out / "linux", src, version, pristine=not own)
     R.assemble(repo, base, R.read_hooks(base))
     return repo, version

@@ -138,7 +138,7 @@ class Setup:
                 base, version = R.kernel_version(tree)
                 if base != self.args.base:
                     raise StepError(f"KSRC={tree} is a {base} kernel, BASE is {self.args.base}")
-                self.use("kernel", tree, f"own {version}")
+                self.use("kernel", tree, f"{version} (own tree)")
                 step.state = f"own tree, {version}"
                 return
             wanted = self.args.base + "."
@@ -174,7 +174,7 @@ class Setup:
                     raise StepError(f"QEMU_SRC={tree} is not a QEMU source tree: no VERSION in it") from e
                 if not QEMU_VERSION.match(version):
                     raise StepError(f"QEMU_SRC={tree} is QEMU {version}; the model is for 10.0.x")
-                self.use("qemu", tree, f"own {version}")
+                self.use("qemu", tree, f"{version} (own tree)")
                 step.state = f"own tree, {version}"
                 self.meson(step)
                 return

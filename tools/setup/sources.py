@@ -82,6 +82,9 @@ class Apt:
         self.dir = cache / "apt/sources"
         self.suites, self.source_suites = suites, source_suites
         self.conf = self.dir / "apt.conf"
+        self.failed = False
+        self.expired = []
+        self.old_is_fine = False
 
     def prepare(self):
         if not Path(KEYRING).exists():
@@ -112,8 +115,22 @@ class Apt:
         self.prepare()
         step.note = "package lists"
         # A mirror may lack a suite: what is not found is told by name later.
-        self.failed = step.run(["apt-get", "-q", "update"], env=self.env(), check=False) != 0
+        options = ["-o", "Acquire::Check-Valid-Until=false"] if self.old_is_fine else []
+        self.failed = step.run(["apt-get", "-q", "update", *options], env=self.env(), check=False) != 0
+        self.expired = sorted(set(re.findall(r"dists/([\w-]+)/InRelease is expired",
+                                             step.log.read_text(errors="replace"))))
+        if self.expired and not self.old_is_fine:
+            step.say(f"the mirror's lists of {', '.join(self.expired)} are out of date: not used")
         step.note = ""
+
+    def accept_expired(self, step):
+        """Signed, but old: better than no source at all. Said aloud; once."""
+        if not self.expired or self.old_is_fine:
+            return False
+        self.old_is_fine = True
+        step.say(f"found nowhere else: the out-of-date lists of {', '.join(self.expired)} are used after all")
+        self.update(step)
+        return True
 
     def query(self, *cmd):
         proc = subprocess.run(cmd, env=self.env(), stdout=subprocess.PIPE,
@@ -135,6 +152,8 @@ class Apt:
         versions = {r[1].strip() for r in rows if len(r) == 3 and " Packages" in r[2] + " "
                     and (not suites or any(f" {s}/" in r[2] for s in suites))}
         versions = [v for v in versions if accept(v)]
+        if not versions and self.accept_expired(step):
+            return self.binary(step, name, accept, suites)
         if not versions:
             raise self.not_found(step, name, suites or self.suites)
         version = newest(versions)
@@ -147,6 +166,8 @@ class Apt:
         rows = [r.split("|") for r in self.query("apt-cache", "madison", name).splitlines()]
         versions = {r[1].strip() for r in rows if len(r) == 3 and "Sources" in r[2]}
         versions = [v for v in versions if accept(v)]
+        if not versions and self.accept_expired(step):
+            return self.source(step, name, accept, suites)
         if not versions:
             raise self.not_found(step, f"source package {name}", suites)
         version = newest(versions)
