@@ -223,6 +223,8 @@ def report(number, outcome):
     name = outcome.check.name
     print(f"# Subtest: {name}, {span(outcome.seconds)}")
     for line in outcome.lines:
+        if not outcome.failed and line.startswith("# starting QEMU: "):
+            continue                         # libqtest's; kept in the log
         if re.match(r"^\s*\d+ passed, \d+ failed, \d+ skipped$", line):
             line = "# " + line.strip()       # there is one closing line, and it is ours
         print("    " + line)
