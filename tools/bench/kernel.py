@@ -290,11 +290,12 @@ class Kernels:
     def rest(self, step, names):
         """Compile and check files that the guest's config leaves out.
 
-        With arm64's defconfig, as single objects: the tree has to stand at the
-        series. Returns what compiler and sparse said of these very files.
+        With arm64's defconfig, as single objects. Returns what compiler and
+        sparse said of these very files.
         """
         obj = self.out / "obj/defconfig"
         obj.mkdir(parents=True, exist_ok=True)
+        self.switch("patched")
         make = [a if not a.startswith("O=") else f"O={obj}" for a in self.make()]
         said = []
 
