@@ -16,9 +16,8 @@
  * Copyright (C) 2026 The ATC fence authors
  */
 #include <linux/bitfield.h>
-#include <linux/printk.h>
+#include <linux/dev_printk.h>
 #include <linux/rcupdate.h>
-#include <linux/string.h>
 #include <kunit/visibility.h>
 
 #include "arm-smmu-v3.h"
@@ -64,6 +63,11 @@ bool __arm_smmu_atc_skip(struct arm_smmu_device *smmu, u32 sid)
 	/*
 	 * Only FENCED: with FENCING the SMMU may still let the device write.
 	 * That FENCED is seen means that its CMD_SYNC has completed.
+	 *
+	 * It may be lifted right now, and an attach may set EATS next. Whatever
+	 * the device fetches from then on is not what the flush removes: that
+	 * is gone from the page table, and the CMD_SYNC of its TLBI completed
+	 * before the first ATS entry was looked at (arm_smmu_invs_end_batch()).
 	 */
 	return master && READ_ONCE(master->fence.state) == ARM_SMMU_ATC_FENCED;
 }
@@ -121,9 +125,10 @@ EXPORT_SYMBOL_IF_KUNIT(arm_smmu_atc_set_ste_qword);
  * STE, and the attach may be anywhere between two stores: take nothing but EATS
  * out of whatever the word is by now.
  *
- * Exclusives and atomics on Normal Non-cacheable memory are IMPLEMENTATION
- * DEFINED, so with an SMMU that is not coherent only the lock keeps the attach
- * away.
+ * As long as every store to the word is made under the lock of the fence, that
+ * alone would do, and it has to with an SMMU that is not coherent: exclusives
+ * and atomics on Normal Non-cacheable memory are IMPLEMENTATION DEFINED. The
+ * cmpxchg does not depend on every later writer knowing about the lock.
  *
  * Context: Any, with the raw spinlock of the master's fence held.
  */
@@ -150,57 +155,63 @@ EXPORT_SYMBOL_IF_KUNIT(arm_smmu_atc_clear_eats);
  * transactions that were let through by the old STEs are done, too (IHI 0070,
  * 4.7.3), so nothing is left that could still write.
  *
- * An error in one of these lists would be no positive answer: repeat them.
+ * A CMD_SYNC that completes after somebody's ATC invalidation has failed it
+ * (-ETIMEDOUT) has waited for the CMD_CFGI_STE all the same. Only one that may
+ * not have been executed is repeated.
  */
 static void arm_smmu_atc_sync_stes(struct arm_smmu_master *master)
 {
 	struct arm_smmu_device *smmu = master->smmu;
 	struct arm_smmu_cmd cmd;
-	bool failed, last;
 	int i, ret;
 
-	do {
-		failed = false;
-		for (i = 0; i < master->num_streams; i++) {
-			last = i == master->num_streams - 1;
-			cmd = arm_smmu_make_cmd_cfgi_ste(master->streams[i].id,
-							 true);
+	for (i = 0; i < master->num_streams; i++) {
+		cmd = arm_smmu_make_cmd_cfgi_ste(master->streams[i].id, true);
+		do {
 			ret = arm_smmu_cmdq_issue_cmdlist(smmu, &smmu->cmdq,
-							  &cmd, 1, last);
-			failed |= ret == -EIO;
-		}
-	} while (failed);
+							  &cmd, 1, true);
+		} while (ret == -EIO);
+	}
 }
 
-static void arm_smmu_atc_report_fenced(struct arm_smmu_master *master, u32 sid)
+/*
+ * Not logged by the flush: it may hold locks that a console needs to get on.
+ * The device is there, see arm_smmu_atc_release_master().
+ */
+static void arm_smmu_atc_log_fenced(struct irq_work *work)
 {
-	/* No dev_err(): a flush does not keep the device from being freed */
-	pr_err("%s: ATC invalidation was not answered, ATS is off for Stream ID 0x%x of %s until the device is reset\n",
-	       master->name, sid, dev_name(master->smmu->dev));
+	struct arm_smmu_atc_fence *fence =
+		container_of(work, struct arm_smmu_atc_fence, log_work);
+	struct arm_smmu_master *master =
+		container_of(fence, struct arm_smmu_master, fence);
+
+	dev_err(master->dev,
+		"ATC invalidation was not answered, ATS is off for Stream ID 0x%x of %s until the device is reset\n",
+		fence->sid, dev_name(master->smmu->dev));
 }
 
 /*
  * Fence @master, or help whoever is at it. @gen is from before the CMD_ATC_INV
  * that failed was queued: if the device was reset since, that says nothing about
- * what its ATC holds now. If it has gone, the STEs may be another master's.
+ * what its ATC holds now. If it has gone, its STEs may be another master's.
  *
- * Returns false if it was reset or has gone, and nothing was done.
+ * Returns false if it was reset, and nothing was done.
  */
 static bool arm_smmu_atc_fence(struct arm_smmu_master *master, u32 gen, u32 sid)
 {
 	struct arm_smmu_atc_fence *fence = &master->fence;
 	struct arm_smmu_device *smmu = master->smmu;
 	struct arm_smmu_ste *step;
-	bool fenced = false;
 	unsigned long flags;
 	int i;
 
 	raw_spin_lock_irqsave(&fence->lock, flags);
-	if (fence->gen != gen || fence->state == ARM_SMMU_ATC_GONE) {
+	if (fence->gen != gen) {
 		raw_spin_unlock_irqrestore(&fence->lock, flags);
 		return false;
 	}
-	if (fence->state == ARM_SMMU_ATC_FENCED) {
+	if (fence->state == ARM_SMMU_ATC_FENCED ||
+	    fence->state == ARM_SMMU_ATC_GONE) {
 		raw_spin_unlock_irqrestore(&fence->lock, flags);
 		return true;
 	}
@@ -217,20 +228,19 @@ static bool arm_smmu_atc_fence(struct arm_smmu_master *master, u32 gen, u32 sid)
 	if (fence->gen == gen && fence->state == ARM_SMMU_ATC_FENCING) {
 		WRITE_ONCE(fence->state, ARM_SMMU_ATC_FENCED);
 		atomic_inc(&smmu->nr_atc_fenced);
-		fenced = true;
+		fence->sid = sid;
+		irq_work_queue(&fence->log_work);
 	}
 	raw_spin_unlock_irqrestore(&fence->lock, flags);
 
-	if (fenced)
-		arm_smmu_atc_report_fenced(master, sid);
 	return true;
 }
 
 /*
  * Is it certain that the device of the only Stream ID in @batch did not answer?
  * Not if CMD_ATC_INVs of another queue can fail the CMD_SYNC of this one, as with
- * the VCMDQs of a Tegra241, if the queue may have stopped for something else, or
- * if any device was reset since the batch was begun.
+ * the VCMDQs of a Tegra241, or if any device was reset, or has gone, since the
+ * batch was begun.
  */
 static bool arm_smmu_atc_blame_is_exact(struct arm_smmu_device *smmu,
 					struct arm_smmu_cmdq_batch *batch)
@@ -238,51 +248,52 @@ static bool arm_smmu_atc_blame_is_exact(struct arm_smmu_device *smmu,
 	if (smmu->impl_ops && smmu->impl_ops->get_secondary_cmdq)
 		return false;
 
-	return !READ_ONCE(batch->cmdq->err_other) &&
-	       atomic_read(&smmu->atc_gen) == batch->atc_gen;
+	return atomic_read(&smmu->atc_gen) == batch->atc_gen;
 }
 
 /*
  * The @n commands of @batch from @first on are all for @sid. Return when the
- * device has answered them or is fenced.
+ * device has answered them or is fenced. @blamed: the batch was for @sid only,
+ * and failed for nothing else.
  */
 static void arm_smmu_atc_recover_sid(struct arm_smmu_device *smmu,
 				     struct arm_smmu_cmdq_batch *batch,
-				     int first, int n, u32 sid)
+				     int first, int n, u32 sid, bool blamed)
 {
 	struct arm_smmu_cmd *cmds = &batch->cmds[first];
 	struct arm_smmu_master *master;
-	bool blamed;
+	int ret;
 	u32 gen;
 
 	guard(rcu)();
 	do {
-		/* Gone: all of its DMA was aborted before that */
+		/* Gone: its last attach has emptied its ATC, or fenced it */
 		master = xa_load(&smmu->streams, sid);
 		if (!master)
 			return;
 
 		/*
-		 * Acquire: the retry must not be queued before we look, nor
-		 * may smmu->atc_gen be read before, which a reset changes
-		 * first.
+		 * Acquire: neither may the retry be queued before we look, nor
+		 * may the state be from before a reset that gen is from after,
+		 * nor smmu->atc_gen, which a reset changes first. Pairs with
+		 * the release in arm_smmu_atc_lift().
 		 */
 		gen = smp_load_acquire(&master->fence.gen);
-		blamed = n == batch->num &&
-			 arm_smmu_atc_blame_is_exact(smmu, batch);
 
 		switch (READ_ONCE(master->fence.state)) {
 		case ARM_SMMU_ATC_OK:
-			if (!blamed &&
-			    arm_smmu_cmdq_issue_cmdlist(smmu, batch->cmdq, cmds,
-							n, true) != -EIO)
+			if (blamed && arm_smmu_atc_blame_is_exact(smmu, batch))
+				break;
+			ret = arm_smmu_cmdq_issue_cmdlist(smmu, batch->cmdq,
+							  cmds, n, true);
+			if (ret != -EIO && ret != -ETIMEDOUT)
 				return;
 			break;
-		case ARM_SMMU_ATC_FENCED:
-			return;
-		default:
-			/* Whoever began to fence it knows */
+		case ARM_SMMU_ATC_FENCING:
+			/* Whoever began it knows that it does not answer */
 			break;
+		default:
+			return;
 		}
 	} while (!arm_smmu_atc_fence(master, gen, sid));
 }
@@ -296,6 +307,7 @@ static u32 arm_smmu_atc_inv_sid(const struct arm_smmu_cmd *cmd)
  * arm_smmu_atc_recover() - Complete a batch of CMD_ATC_INVs that failed
  * @smmu: the SMMU
  * @batch: the batch, whose CMD_SYNC has completed, but with an error
+ * @error: what arm_smmu_cmdq_issue_cmdlist() returned, -ETIMEDOUT or -EIO
  *
  * The SMMU does not say which of the CMD_ATC_INVs timed out. Issue those of one
  * Stream ID at a time, linearly, and fence each master that fails alone. The
@@ -308,15 +320,18 @@ static u32 arm_smmu_atc_inv_sid(const struct arm_smmu_cmd *cmd)
  * The commands of a Stream ID are adjacent: the invalidation array of a domain
  * and the streams of a master are sorted.
  *
- * Takes K hardware timeouts for K Stream IDs that do not answer. Each
- * sub-range of @batch is issued in place: no allocation and no second array on
- * the stack, this runs wherever iommu_unmap() may be called.
+ * Takes another K hardware timeouts for K of several Stream IDs that do not
+ * answer. Each sub-range of @batch is issued in place: no allocation and no
+ * second array on the stack, this runs wherever iommu_unmap() may be called.
+ *
+ * If the SMMU is switched off meanwhile there is nothing to fence: what it does
+ * with DMA then does not depend on STEs.
  *
  * Context: Any, with whatever IRQ state iommu_unmap() allows. May take minutes.
  * Takes raw spinlocks, sends commands, and does not touch the device.
  */
 void arm_smmu_atc_recover(struct arm_smmu_device *smmu,
-			  struct arm_smmu_cmdq_batch *batch)
+			  struct arm_smmu_cmdq_batch *batch, int error)
 {
 	int first, next;
 
@@ -327,7 +342,9 @@ void arm_smmu_atc_recover(struct arm_smmu_device *smmu,
 			if (arm_smmu_atc_inv_sid(&batch->cmds[next]) != sid)
 				break;
 
-		arm_smmu_atc_recover_sid(smmu, batch, first, next - first, sid);
+		arm_smmu_atc_recover_sid(smmu, batch, first, next - first, sid,
+					 next - first == batch->num &&
+						 error == -ETIMEDOUT);
 	}
 }
 EXPORT_SYMBOL_IF_KUNIT(arm_smmu_atc_recover);
@@ -340,10 +357,14 @@ static bool arm_smmu_atc_lift(struct arm_smmu_master *master,
 	enum arm_smmu_atc_state old;
 	unsigned long flags;
 
+	/* Fully ordered: who sees the new fence->gen, sees this one, too */
+	atomic_inc_return(&master->smmu->atc_gen);
+
 	raw_spin_lock_irqsave(&fence->lock, flags);
 	old = fence->state;
-	WRITE_ONCE(fence->gen, fence->gen + 1);
 	WRITE_ONCE(fence->state, state);
+	/* Pairs with the acquire in arm_smmu_atc_recover_sid() */
+	smp_store_release(&fence->gen, fence->gen + 1);
 	raw_spin_unlock_irqrestore(&fence->lock, flags);
 
 	if (old == ARM_SMMU_ATC_FENCED)
@@ -360,14 +381,11 @@ static bool arm_smmu_atc_lift(struct arm_smmu_master *master,
  * out by the generations, whichever view of the domain they hold. The next
  * attach sets EATS, and enables ATS at the endpoint.
  *
- * Context: Process context, with the group mutex held and the device attached
- * to a domain without ATS: EATS is 0.
+ * Context: Process context, with the group mutex held. The RID, and all PASIDs,
+ * are blocked.
  */
 void arm_smmu_atc_reset_done(struct arm_smmu_master *master)
 {
-	/* Fully ordered: fence->gen changes after it */
-	atomic_inc_return(&master->smmu->atc_gen);
-
 	if (arm_smmu_atc_lift(master, ARM_SMMU_ATC_OK))
 		dev_info(master->dev, "was reset, ATS may be used again\n");
 }
@@ -376,25 +394,25 @@ EXPORT_SYMBOL_IF_KUNIT(arm_smmu_atc_reset_done);
 /**
  * arm_smmu_atc_init_master() - Prepare a master for being fenced
  * @master: the master, not yet known to anybody else
- *
- * Context: Process context.
- * Return: 0, or -ENOMEM.
  */
-int arm_smmu_atc_init_master(struct arm_smmu_master *master)
+void arm_smmu_atc_init_master(struct arm_smmu_master *master)
 {
 	raw_spin_lock_init(&master->fence.lock);
-	master->name = kstrdup(dev_name(master->dev), GFP_KERNEL);
-	return master->name ? 0 : -ENOMEM;
+	init_irq_work(&master->fence.log_work, arm_smmu_atc_log_fenced);
 }
+EXPORT_SYMBOL_IF_KUNIT(arm_smmu_atc_init_master);
 
 /**
- * arm_smmu_atc_release_master() - A master goes away
- * @master: the master, found by no look-up any more
+ * arm_smmu_atc_release_master() - A master is about to go away
+ * @master: the master, still found by its Stream IDs
+ *
+ * A flush may have looked it up and may go on doing so for a grace period after
+ * it was taken out. It no longer touches the STEs, or the device to log it.
  *
  * Context: Process context, may sleep.
  */
 void arm_smmu_atc_release_master(struct arm_smmu_master *master)
 {
 	arm_smmu_atc_lift(master, ARM_SMMU_ATC_GONE);
-	kfree_rcu_mightsleep(master->name);
+	irq_work_sync(&master->fence.log_work);
 }
