@@ -40,6 +40,7 @@ SCENARIOS = [
     Scenario("one-dead-of-three-cpu0", "one-dead-of-three", True, FAST, {"cpu": 0}, (2,)),
     Scenario("two-dead", "two-dead", True, FAST),
     Scenario("detach-dead", "detach-dead", True, FAST),
+    Scenario("reattach", "reattach", True, FAST),
     Scenario("reset", "reset", True, FAST),
     Scenario("hw-timeout-3s", "one-dead-of-three", True, REAL),
     Scenario("non-ats-neighbour", "non-ats-neighbour", True, REAL),

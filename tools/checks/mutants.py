@@ -26,6 +26,10 @@ import repo as R                                               # noqa: E402
 from report import Report                                      # noqa: E402
 
 
+# Seconds of the host: a mutant may well hang its guest. A guest takes about 5.
+LIMIT = 60
+
+
 def killers(path):
     text = path.read_text().split("\ndiff --git ", 1)[0]
     found = re.search(r"^X-Killed-by:\s*(.+)$", text, re.M)
@@ -35,7 +39,8 @@ def killers(path):
 def scenario(out, kernel, name):
     """(noticed, lines): did this scenario run on the kernel, and fail?"""
     proc = subprocess.run(["/usr/bin/python3", str(TOP / "tools/bench/scenarios.py"), "--out", str(out),
-                           "--unpatched", "none", "--patched", str(kernel), "--only", name],
+                           "--unpatched", "none", "--patched", str(kernel), "--only", name,
+                           "--limit", str(LIMIT)],
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     lines = proc.stdout.splitlines()
     bad = [ln.strip() for ln in lines if re.match(r"^\s+not ok\b", ln)]

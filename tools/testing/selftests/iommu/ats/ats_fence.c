@@ -76,6 +76,7 @@ struct scenario {
 	unsigned int dead;	/* of these: do not answer until a reset */
 	bool late;		/* targets answer, but late */
 	bool neighbour;		/* unmaps while the queue stands still */
+	bool reattach;		/* then take it to another domain and back */
 	bool reset;		/* then reset the dead ones */
 };
 
@@ -93,6 +94,8 @@ static const struct scenario scenarios[] = {
 	  .verb = DETACH, .targets = EP(1), .dead = EP(1) },
 	{ "non-ats-neighbour", "a device without ATS unmaps meanwhile",
 	  .targets = EP(1), .dead = EP(1), .neighbour = true },
+	{ "reattach", "the dead endpoint is attached again, without a reset",
+	  .targets = EP(1), .dead = EP(1), .reattach = true },
 	{ "reset", "the dead endpoint is reset", .targets = EP(1),
 	  .dead = EP(1), .reset = true },
 	{ "demo", "one of three goes dead, everybody does DMA, then a reset",
@@ -633,6 +636,48 @@ static void case_second_flush(void)
 		poke(ep, ATD_INV_MODE, 4, ATD_INV_ANSWER);
 }
 
+static void wait_for_attempts(int ep, __u64 n)
+{
+	int i;
+
+	for (i = 0; i < patience(n) && attempts_after(ep) < n; i++)
+		nap();
+}
+
+/*
+ * 7: no attach gives ATS back, not for a moment: neither that to the default
+ * domain nor that to the old one. The hammer goes by the address that the ATC
+ * had, so that it works even if ATS is off at the endpoint.
+ */
+static void case_reattach(void)
+{
+	int ep = __builtin_ctz(sc->dead);
+	struct ats_testdev_flush f = {
+		.buf = victim, .dom = dom, .ep = ep, .pattern = REFILL,
+		.mark = EP(LONER),
+	};
+	struct ats_testdev_domain arg = { .ep = ep, .dom = dom };
+	bool known;
+
+	known = command(ep, ATD_CMD_ATC_LOOKUP, VICTIM_IOVA, PAGE) == ATD_OK;
+	hammer(ep, peek(ep, ATD_DATA, 8), PAGE, ATD_ATTR_RAW_TRANSLATED);
+	poke(ep, ATD_MARK, 4, ATD_MARK_START);
+	do_ioctl(ATS_TESTDEV_DETACH, &f, "detach");
+	wait_for_attempts(ep, ENOUGH);
+	do_ioctl(ATS_TESTDEV_ATTACH, &arg, "attach again");
+	wait_for_attempts(ep, counter(ep, ATD_REFUSED_AFTER) + ENOUGH);
+	hammer_off(ep);
+
+	ksft_print_msg("reattach.escapes=%llu\n",
+		       counter(ep, ATD_ACCEPTED_AFTER));
+	ksft_print_msg("reattach.refused=%llu\n",
+		       counter(ep, ATD_REFUSED_AFTER));
+	ksft_test_result(known && !counter(ep, ATD_ACCEPTED_AFTER) &&
+			 counter(ep, ATD_REFUSED_AFTER) >= 2 * ENOUGH &&
+			 !corrupted(victim),
+			 "no attach lets a fenced endpoint write\n");
+}
+
 static bool sysfs_reset(int ep)
 {
 	char path[64];
@@ -652,7 +697,7 @@ static bool sysfs_reset(int ep)
 	return ret;
 }
 
-/* 7 and 8: a reset brings ATS back, and with it flushes that are answered */
+/* The last two: a reset brings ATS back, and with it flushes that are answered */
 static void case_reset(void)
 {
 	int ep = __builtin_ctz(sc->dead);
@@ -685,11 +730,7 @@ static void case_reset(void)
 	ksft_test_result(ok, "a reset brings ATS back\n");
 
 	do_ioctl(ATS_TESTDEV_UNMAP, &f, "unmap after the reset");
-	for (i = 0; i < patience(ENOUGH); i++) {
-		if (attempts_after(ep) >= ENOUGH)
-			break;
-		nap();
-	}
+	wait_for_attempts(ep, ENOUGH);
 	print_flush("after_reset", &f);
 	ksft_print_msg("after_reset.escapes=%llu\n",
 		       counter(ep, ATD_ACCEPTED_AFTER));
@@ -742,7 +783,7 @@ int main(int argc, char **argv)
 	for (i = 2; i < argc; i++)
 		parse_option(argv[i]);
 
-	ksft_set_plan(7 + (sc->reset ? 2 : 0));
+	ksft_set_plan(7 + sc->reattach + (sc->reset ? 2 : 0));
 	ksft_print_msg("scenario=%s\n", sc->name);
 	ksft_print_msg("%s\n", sc->what);
 	setup();
@@ -751,6 +792,8 @@ int main(int argc, char **argv)
 	case_flush();
 	case_healthy();
 	case_second_flush();
+	if (sc->reattach)
+		case_reattach();
 	if (sc->reset)
 		case_reset();
 	ksft_finished();
