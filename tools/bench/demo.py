@@ -271,6 +271,11 @@ def verdict(name, tests, good, bad):
     return (not failed, f"{name}: {bad}: {'; '.join(failed)}" if failed else f"{name}: {good}")
 
 
+def config(limit):
+    """Instruction counting: what the screen shows is the same in every run."""
+    return run.Config("demo", cpus=2, icount=True, timeout_us=TIMEOUT_US, trace=True, limit=limit)
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     run.add_arguments(p)
@@ -283,7 +288,7 @@ def main():
     kernels = [Path(a.unpatched or out / "kernel/unpatched"),
                Path(a.patched or out / "kernel/patched")]
     bench = run.make_bench(a)
-    cfg = run.Config("demo", cpus=2, icount=True, timeout_us=TIMEOUT_US, trace=True, limit=a.limit)
+    cfg = config(a.limit)
     try:
         for kernel in kernels:
             bench.prepare(kernel)

@@ -54,6 +54,7 @@ def table(out, base):
               env={"QTEST_QEMU_BINARY": str(qemu), "G_TEST_DBUS_DAEMON": ""}),
         Check("kunit", [PY, TOP / "tools/checks/kunit.py", "--out", out], "ktap", 300),
         Check("guests", [PY, TOP / "tools/bench/scenarios.py", "--out", out, "--jobs", "2"], "ktap", 2400, alone=True),
+        Check("determinism", [PY, TOP / "tools/bench/determinism.py", "--out", out], "ktap", 300),
         Check("mutants", [PY, TOP / "tools/checks/mutants.py", "--out", out, "--base", base], "ktap", 2400, alone=True),
     ]
 
