@@ -205,7 +205,8 @@ def main():
 
         kunit_boots = {}
         if kunit:
-            cfg = run.Config(cpus=2, kunit=True, limit=a.limit)
+            # The fake SMMU of the series' suite and two flushes have a CPU each
+            cfg = run.Config(cpus=4, kunit=True, limit=a.limit)
             kunit_boots = {state: submit(state, cfg, KUNIT) for state in kernels}
         pending = [(job, {state: submit(state, config(job, a.limit), job_name(job))
                           for state in kernels}) for job in jobs]

@@ -416,3 +416,4 @@ void arm_smmu_atc_release_master(struct arm_smmu_master *master)
 	arm_smmu_atc_lift(master, ARM_SMMU_ATC_GONE);
 	irq_work_sync(&master->fence.log_work);
 }
+EXPORT_SYMBOL_IF_KUNIT(arm_smmu_atc_release_master);
