@@ -2,7 +2,7 @@
 /*
  * KUnit tests of the recovery from ATC invalidations that are not answered,
  * against a fake SMMU: some memory for the registers, the command queue and the
- * stream table, and a thread that consumes the queue as IHI 0070 demands of the
+ * stream table, and a timer that consumes the queue as IHI 0070 demands of the
  * hardware (4.7.3 for CMD_SYNC, 7.1 for errors). The driver's own functions fill
  * the queue, wait for it, find its errors, and recover.
  *
@@ -19,9 +19,11 @@
 #include <linux/delay.h>
 #include <linux/irq_work.h>
 #include <linux/kmsg_dump.h>
+#include <linux/hrtimer.h>
 #include <linux/kthread.h>
 #include <linux/ktime.h>
 #include <linux/sizes.h>
+#include <linux/smp.h>
 #include <linux/string.h>
 
 #include "arm-smmu-v3.h"
@@ -33,6 +35,7 @@
 #define FAKE_FIRST_SID		0x10
 #define FAKE_MAX_MASTERS	80
 #define FAKE_LOG_ENTS		4096
+#define FAKE_TICK_NS		(20 * NSEC_PER_USEC)
 
 /* How long the fake SMMU waits for an answer: PCIe has it wait for a minute */
 #define FAKE_ATC_TIMEOUT_US	50
@@ -104,8 +107,10 @@ struct fake_master {
 struct fake_smmu {
 	struct arm_smmu_device smmu;
 	const struct fake_mode *mode;
-	struct task_struct *thread;
+	struct hrtimer timer;
 	unsigned int cpu;
+	bool running;
+	bool stopping;
 
 	/* The state of the hardware. Its registers are in smmu.base */
 	u32 cons;
@@ -165,10 +170,8 @@ static void fake_check_gerrorn(struct fake_smmu *fake, u32 gerrorn)
 /* Wait until @until, unless the case is over */
 static void fake_wait(struct fake_smmu *fake, ktime_t until)
 {
-	while (ktime_before(ktime_get(), until) && !kthread_should_stop()) {
+	while (ktime_before(ktime_get(), until) && !READ_ONCE(fake->stopping))
 		cpu_relax();
-		cond_resched();
-	}
 }
 
 /* Stop at the current command, until the error is acknowledged */
@@ -197,14 +200,13 @@ static void fake_raise(struct fake_smmu *fake, u32 err)
 
 	do {
 		cpu_relax();
-		cond_resched();
 		if (ktime_after(ktime_get(), unseen)) {
 			fake_complain(fake, "nobody has looked for the error");
 			was_unseen = true;
 			arm_smmu_cmdq_take_error(&fake->smmu, cmdq);
 		}
 		active = readl(cmdq->gerror_reg) ^ readl(cmdq->gerrorn_reg);
-	} while (active & GERROR_CMDQ_ERR && !kthread_should_stop());
+	} while (active & GERROR_CMDQ_ERR && !READ_ONCE(fake->stopping));
 
 	fake->gerrorn ^= GERROR_CMDQ_ERR;
 	fake_check_gerrorn(fake, readl(cmdq->gerrorn_reg));
@@ -380,21 +382,30 @@ static void fake_consume(struct fake_smmu *fake)
 	}
 }
 
-static int fake_thread(void *data)
+/*
+ * Hard interrupt context: as hardware, it must get on whatever its CPU is doing.
+ * That may be waiting for an IPI to be served by the CPU that polls for us with
+ * IRQs off.
+ */
+static enum hrtimer_restart fake_tick(struct hrtimer *timer)
 {
-	struct fake_smmu *fake = data;
+	struct fake_smmu *fake = container_of(timer, struct fake_smmu, timer);
 	struct arm_smmu_cmdq *cmdq = &fake->smmu.cmdq;
 
-	while (!kthread_should_stop()) {
-		if (fake_is_on(fake) && readl(cmdq->q.prod_reg) != fake->cons) {
-			fake_consume(fake);
-			cond_resched();
-		} else {
-			usleep_range(2, 10);
-		}
-	}
-	fake_check_gerrorn(fake, readl(cmdq->gerrorn_reg));
-	return 0;
+	while (fake_is_on(fake) && !READ_ONCE(fake->stopping) &&
+	       readl(cmdq->q.prod_reg) != fake->cons)
+		fake_consume(fake);
+
+	hrtimer_forward_now(timer, FAKE_TICK_NS);
+	return HRTIMER_RESTART;
+}
+
+static void fake_start_timer(void *data)
+{
+	struct fake_smmu *fake = data;
+
+	hrtimer_start(&fake->timer, FAKE_TICK_NS,
+		      HRTIMER_MODE_REL_PINNED_HARD);
 }
 
 /*
@@ -405,7 +416,7 @@ static void fake_cpu_or_skip(struct kunit *test)
 {
 	struct fake_smmu *fake = test->priv;
 
-	if (!fake->thread)
+	if (!fake->running)
 		kunit_skip(test, "the fake SMMU needs a CPU of its own");
 }
 
@@ -992,6 +1003,18 @@ static void arm_smmu_atc_test_queue_abort(struct kunit *test)
 	fake_expect_log(test, 0, 0, 1, 1);
 }
 
+/* The queue stops, and is filled by those who wait for no command */
+static void arm_smmu_atc_test_queue_full(struct kunit *test)
+{
+	int i;
+
+	fake_fault(test, 0, CMDQ_ERR_CERROR_ILL_IDX);
+	for (i = 0; i <= FAKE_Q_ENTS / 32; i++)
+		KUNIT_EXPECT_EQ(test, 0, fake_issue_tlbi(test, 32, false));
+	KUNIT_EXPECT_EQ(test, 0, fake_issue_tlbi(test, 1, true));
+	fake_expect_log(test, 0, 0, 2, 1);
+}
+
 /* Nothing but CMDQ_ERR is acknowledged: fake_check_gerrorn() looks */
 static void arm_smmu_atc_test_queue_other_gerror(struct kunit *test)
 {
@@ -1402,6 +1425,17 @@ static void arm_smmu_atc_test_cfgi_error(struct kunit *test)
 	fake_expect_fenced_only(test, 0, 0);
 }
 
+/* As before, with that of the first of several Stream IDs */
+static void arm_smmu_atc_test_cfgi_error_of_first(struct kunit *test)
+{
+	fake_attach(test, 1, 2, 1);
+	fake_sid(test, 0)->timeouts = FAKE_DEAD;
+	/* Two CMD_ATC_INVs and one, with their CMD_SYNCs, then CMD_CFGI_STE */
+	fake_fault(test, 5, CMDQ_ERR_CERROR_ILL_IDX);
+	fake_flush(test);
+	fake_expect_fenced_only(test, 0, 0);
+}
+
 /* In between: CMD_CFGI_STE after EATS = 0, a CMD_SYNC after it, then we return */
 static void arm_smmu_atc_test_order(struct kunit *test)
 {
@@ -1770,7 +1804,6 @@ static void fake_init_strtab(struct kunit *test, struct fake_smmu *fake)
 static void fake_start(struct kunit *test, struct fake_smmu *fake)
 {
 	unsigned int first = cpumask_first(cpu_online_mask);
-	struct task_struct *thread;
 
 	fake->cpu = cpumask_last(cpu_online_mask);
 	if (fake->cpu == first) /* the cases that need it are skipped */
@@ -1778,11 +1811,22 @@ static void fake_start(struct kunit *test, struct fake_smmu *fake)
 
 	KUNIT_ASSERT_EQ(test, 0,
 			set_cpus_allowed_ptr(current, cpumask_of(first)));
-	thread = kthread_create(fake_thread, fake, "fake-smmu");
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, thread);
-	kthread_bind(thread, fake->cpu);
-	fake->thread = thread;
-	wake_up_process(thread);
+	hrtimer_setup(&fake->timer, fake_tick, CLOCK_MONOTONIC,
+		      HRTIMER_MODE_REL_PINNED_HARD);
+	KUNIT_ASSERT_EQ(test, 0,
+			smp_call_function_single(fake->cpu, fake_start_timer,
+						 fake, true));
+	fake->running = true;
+}
+
+static void fake_stop(struct fake_smmu *fake)
+{
+	if (!fake->running)
+		return;
+
+	WRITE_ONCE(fake->stopping, true);
+	hrtimer_cancel(&fake->timer);
+	fake_check_gerrorn(fake, readl(fake->smmu.cmdq.gerrorn_reg));
 }
 
 static int arm_smmu_atc_test_init(struct kunit *test)
@@ -1829,8 +1873,7 @@ static void arm_smmu_atc_test_exit(struct kunit *test)
 	if (!fake)
 		return;
 
-	if (fake->thread)
-		kthread_stop(fake->thread);
+	fake_stop(fake);
 	for (i = 0; i < fake->num_masters; i++)
 		arm_smmu_atc_release_master(&fake->masters[i].master);
 	irq_work_sync(&fake->smmu.cmdq.err_work);
@@ -1858,6 +1901,7 @@ static struct kunit_case arm_smmu_atc_test_cases[] = {
 	FAKE_CASE_MODES(queue_error_twice),
 	FAKE_CASE(queue_illegal),
 	FAKE_CASE(queue_abort),
+	FAKE_CASE_MODES(queue_full),
 	FAKE_CASE_MODES(queue_other_gerror),
 	FAKE_CASE(queue_off),
 	FAKE_CASE(late_answer),
@@ -1892,6 +1936,7 @@ static struct kunit_case arm_smmu_atc_test_cases[] = {
 	FAKE_CASE_MODES(illegal_among_others),
 	FAKE_CASE_MODES(illegal_and_dead),
 	FAKE_CASE_MODES(cfgi_error),
+	FAKE_CASE_MODES(cfgi_error_of_first),
 	FAKE_CASE_MODES(order),
 	FAKE_CASE_MODES(attach_while_fencing),
 	FAKE_CASE(master_gone),
