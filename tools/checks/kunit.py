@@ -26,13 +26,15 @@ CPUS = 4            # the fake SMMU and two flushes have one each
 PY = "/usr/bin/python3"
 
 
-def leaves(group, prefix=""):
-    """(suite, case, status) of kunit.py's JSON."""
-    name = group.get("name", "")
+def leaves(group, suite="", path=""):
+    """(suite, case, status) of kunit.py's JSON, where a case with parameters is a group."""
     for case in group.get("test_cases", []):
-        yield name, case["name"], case["status"]
+        yield suite, path + case["name"], case["status"]
     for sub in group.get("sub_groups", []):
-        yield from leaves(sub)
+        if suite:
+            yield from leaves(sub, suite, f"{path}{sub.get('name', '')}: ")
+        else:
+            yield from leaves(sub, sub.get("name", ""))
 
 
 def boot(out, state):
