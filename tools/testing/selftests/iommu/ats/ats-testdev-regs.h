@@ -78,10 +78,10 @@
  * page of [ATD_HAMMER_ADDR, ATD_HAMMER_ADDR + ATD_HAMMER_LEN), round robin.
  */
 #define ATD_HAMMER_CTRL			0x038	/* rw, 32 bit */
-#define ATD_HAMMER_ENABLE		(1u << 0)
+#define ATD_HAMMER_ENABLE		0x1u
 #define ATD_HAMMER_ATTR_SHIFT		1	/* two bits, ATD_ATTR_* */
 #define ATD_HAMMER_ATTR_MASK		(3u << ATD_HAMMER_ATTR_SHIFT)
-#define ATD_HAMMER_REFILL		(1u << 3)	/* on an ATC miss send a
+#define ATD_HAMMER_REFILL		0x8u	/* on an ATC miss send a
 							 * translation request
 							 */
 #define ATD_HAMMER_PERIOD		0x03c	/* rw, 32 bit, ns, at least 1000 */
