@@ -81,9 +81,8 @@
 #define ATD_HAMMER_ENABLE		0x1u
 #define ATD_HAMMER_ATTR_SHIFT		1	/* two bits, ATD_ATTR_* */
 #define ATD_HAMMER_ATTR_MASK		(3u << ATD_HAMMER_ATTR_SHIFT)
-#define ATD_HAMMER_REFILL		0x8u	/* on an ATC miss send a
-							 * translation request
-							 */
+/* On an ATC miss send a translation request */
+#define ATD_HAMMER_REFILL		0x8u
 #define ATD_HAMMER_PERIOD		0x03c	/* rw, 32 bit, ns, at least 1000 */
 #define ATD_HAMMER_ADDR			0x040	/* rw, 64 bit */
 #define ATD_HAMMER_LEN			0x048	/* rw, 64 bit, bytes, 4 KiB units */
