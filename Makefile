@@ -12,11 +12,10 @@ QEMU_SRC ?=
 # Where everything is built, and where downloads are kept (shared by clones).
 O        ?= build
 CACHE    ?= $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/atc-fence
-# Only this scenario (demo, check); seed of what is random in it.
+# Only this scenario, in check; what QEMU seeds random numbers with.
 SCENARIO ?=
-SEED     ?=
-# DEBUG=1: keep more, say more. V=1: show what compilers and apt say.
-DEBUG    ?=
+SEED     ?= 1
+# V=1: show what compilers and apt say.
 V        ?=
 # Sign-off for make series: SOB="Name <mail>"
 SOB      ?=
@@ -37,7 +36,7 @@ endif
 ifneq ($(QEMU_SRC),)
 override QEMU_SRC := $(abspath $(QEMU_SRC))
 endif
-export BASE KSRC QEMU_SRC O CACHE SCENARIO SEED DEBUG V SOB JOBS
+export BASE KSRC QEMU_SRC O CACHE SCENARIO SEED V SOB JOBS
 
 PY    := /usr/bin/python3
 SETUP := tools/setup/run
@@ -101,9 +100,8 @@ help: ## this text
 	  QEMU_SRC 'own QEMU 10.0 tree ($(or $(QEMU_SRC),Debian'\''s))' \
 	  O        'build folder ($(O))' \
 	  CACHE    'downloads and unpacked sources ($(CACHE))' \
-	  SCENARIO 'only this scenario, in demo and check ($(or $(SCENARIO),all))' \
-	  SEED     'seed of what is random ($(or $(SEED),fixed))' \
-	  DEBUG    '1: keep and say more ($(or $(DEBUG),off))' \
+	  SCENARIO 'only this scenario, in check ($(or $(SCENARIO),all))' \
+	  SEED     'what QEMU seeds random numbers with ($(SEED))' \
 	  V        '1: show what compilers and apt say ($(or $(V),off))' \
 	  SOB      '"Name <mail>" that signs the patches of make series ($(or $(SOB),nobody))' \
 	  JOBS     'compiler jobs ($(or $(JOBS),one per processor))'

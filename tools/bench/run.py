@@ -139,7 +139,7 @@ def qemu_argv(qemu, image, initrd, cfg):
     argv = [str(qemu), "-M", "virt,gic-version=3,iommu=smmuv3,dtb-randomness=off",
             "-cpu", "cortex-a57", "-smp", str(cfg.cpus), "-m", f"{cfg.memory}M",
             "-nodefaults", "-display", "none", "-monitor", "none", "-no-reboot",
-            "-rtc", "clock=vm,base=2026-01-01", "-seed", "1"]
+            "-rtc", "clock=vm,base=2026-01-01", "-seed", os.environ.get("SEED") or "1"]
     if cfg.icount:
         argv += ["-icount", "shift=4,sleep=off"]
     for prop, value in smmu.items():
