@@ -1877,6 +1877,7 @@ static void arm_smmu_atc_test_exit(struct kunit *test)
 	for (i = 0; i < fake->num_masters; i++)
 		arm_smmu_atc_release_master(&fake->masters[i].master);
 	irq_work_sync(&fake->smmu.cmdq.err_work);
+	cancel_work_sync(&fake->smmu.cmdq.wait_work);
 	xa_destroy(&fake->smmu.streams);
 	KUNIT_EXPECT_STREQ(test, fake->complaint ?: "", "");
 }

@@ -239,8 +239,8 @@ static bool arm_smmu_atc_fence(struct arm_smmu_master *master, u32 gen, u32 sid)
 /*
  * Is it certain that the device of the only Stream ID in @batch did not answer?
  * Not if CMD_ATC_INVs of another queue can fail the CMD_SYNC of this one, as with
- * the VCMDQs of a Tegra241, or if any device was reset, or has gone, since the
- * batch was begun.
+ * the VCMDQs of a Tegra241, or if any device was reset, has come or has gone
+ * since the batch was begun.
  */
 static bool arm_smmu_atc_blame_is_exact(struct arm_smmu_device *smmu,
 					struct arm_smmu_cmdq_batch *batch)
@@ -394,9 +394,14 @@ EXPORT_SYMBOL_IF_KUNIT(arm_smmu_atc_reset_done);
 /**
  * arm_smmu_atc_init_master() - Prepare a master for being fenced
  * @master: the master, not yet known to anybody else
+ *
+ * What was sent to its Stream IDs before is not its fault, see
+ * arm_smmu_atc_blame_is_exact().
  */
 void arm_smmu_atc_init_master(struct arm_smmu_master *master)
 {
+	/* Fully ordered: before it can be looked up */
+	atomic_inc_return(&master->smmu->atc_gen);
 	raw_spin_lock_init(&master->fence.lock);
 	init_irq_work(&master->fence.log_work, arm_smmu_atc_log_fenced);
 }
