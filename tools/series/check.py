@@ -160,6 +160,17 @@ def check_sob(repo, base, version, out):
     return ""
 
 
+def essence(hook):
+    """A hook without what differs between point releases of the base.
+
+    Those are the places of its hunks, the lines around them, and the hashes and
+    the statistics that follow from them.
+    """
+    message, _, diff = hook.read_text().partition("\n---\n")
+    return message, [line for line in diff.splitlines()
+                     if line.startswith(("diff --git ", "+", "-"))]
+
+
 def check_absorb(repo, base, version, out):
     if (R.HOOKS / base).exists():
         return "skipped: own hooks for this base"
@@ -167,13 +178,16 @@ def check_absorb(repo, base, version, out):
         tmp = Path(tmp)
         hooks = tmp / "hooks"
         shutil.copytree(R.HOOKS, hooks)
-        for name in {a for h in R.read_hooks(base) for a in h.adds}:
+        adds = {a for h in R.read_hooks(base) for a in h.adds}
+        for name in adds:
             (tmp / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(R.TOP / name, tmp / name)
-        said = []
-        A.absorb(repo, repo.ref(R.R_BASE), repo.ref(R.R_SERIES), hooks, tmp, said.append)
-        if said:
-            raise SeriesError("absorb without an edit: " + said[0])
+        A.absorb(repo, repo.ref(R.R_BASE), repo.ref(R.R_SERIES), hooks, tmp, lambda said: None)
+        was, now = ({h.name: essence(h) for h in d.glob("*.patch")} for d in (R.HOOKS, hooks))
+        other = [n for n in sorted(was.keys() | now.keys()) if was.get(n) != now.get(n)]
+        other += [n for n in sorted(adds) if (tmp / n).read_bytes() != (R.TOP / n).read_bytes()]
+        if other:
+            raise SeriesError("absorb without an edit changes " + ", ".join(other))
     return ""
 
 
