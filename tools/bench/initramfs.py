@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Makes the initramfs of a guest: PID 1, the test, the module of one kernel.
+"""Makes the initramfs of a guest: PID 1, tests, the module of one kernel.
 
-The programs are compiled once per change of their sources, statically; the
-archive is written by the kernel's own gen_init_cpio with all times 0, so that
+A program NAME is NAME.c in the selftest's directory, or in guest/ beside this
+file, and what the tests share. Programs are compiled once per change of their
+sources, statically, and only those that somebody asks for; the archive is written by the kernel's own gen_init_cpio with all times 0, so that
 equal inputs make equal archives.
 
 Not a root file system: there is no shell in it.
@@ -19,7 +20,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 TOP = HERE.parents[1]
 ATS = TOP / "tools/testing/selftests/iommu/ats"
-INIT = HERE / "guest/init.c"
+GUEST = HERE / "guest"
+FENCE = "ats_fence"     # the program of a scenario that names none
 CC = "aarch64-linux-gnu-gcc"
 CFLAGS = ["-static", "-s", "-O2", "-Wall", "-pthread", "-Wl,--build-id=none"]
 
@@ -29,8 +31,7 @@ nod /dev/console 0600 0 0 c 5 1
 dir /proc 0755 0 0
 dir /sys 0755 0 0
 file /init {programs}/init 0755 0 0
-file /ats_fence {programs}/ats_fence 0755 0 0
-file /ats_testdev.ko {module} 0644 0 0
+{tests}file /ats_testdev.ko {module} 0644 0 0
 """
 
 
@@ -56,23 +57,44 @@ def digest(paths, extra=""):
     return h.hexdigest()
 
 
-def build_programs(dest, ksrc):
-    """Compiles init and ats_fence into dest, unless they are up to date."""
-    dest = Path(dest)
-    dest.mkdir(parents=True, exist_ok=True)
-    kselftest = Path(ksrc) / "tools/testing/selftests"
-    sources = [INIT, ATS / "ats_fence.c", ATS / "ats-testdev-regs.h",
-               ATS / "module/ats_testdev_uapi.h", kselftest / "kselftest.h"]
-    missing = [p for p in sources if not p.exists()]
+def source(name):
+    for folder in (ATS, GUEST):
+        path = folder / f"{name}.c"
+        if path.exists():
+            return path
+    raise BuildError(f"{ATS / name}.c: not there")
+
+
+def build_program(name, dest, kselftest):
+    """Compiles one program into dest, unless it is up to date."""
+    sources, headers = [source(name)], []
+    if name != "init":
+        sources.append(ATS / "ats_common.c")
+        headers = [*sorted(ATS.glob("*.h")), ATS / "module/ats_testdev_uapi.h",
+                   kselftest / "kselftest.h"]
+    missing = [p for p in headers if not p.exists()]
     if missing:
         raise BuildError(f"{missing[0]}: not there")
-    key = digest(sources, " ".join([CC, *CFLAGS]))
-    stamp = dest / "key"
-    if stamp.exists() and stamp.read_text() == key:
-        return dest
-    run([CC, *CFLAGS, "-o", dest / "init", INIT])
-    run([CC, *CFLAGS, "-isystem", kselftest, "-o", dest / "ats_fence", ATS / "ats_fence.c"])
+    key = digest(sources + headers, " ".join([CC, *CFLAGS]))
+    stamp = dest / f"{name}.key"
+    if stamp.exists() and stamp.read_text() == key and (dest / name).exists():
+        return
+    # Another run may be at it, or about to pack the old one
+    part = dest / f"{name}.{os.getpid()}.part"
+    try:
+        run([CC, *CFLAGS, "-isystem", kselftest, "-iquote", ATS, "-o", part, *sources])
+        part.replace(dest / name)
+    finally:
+        part.unlink(missing_ok=True)
     stamp.write_text(key)
+
+
+def build_programs(dest, ksrc, names=(FENCE,)):
+    """Compiles init and the named programs into dest, and returns dest."""
+    dest = Path(dest)
+    dest.mkdir(parents=True, exist_ok=True)
+    for name in ("init", *names):
+        build_program(name, dest, Path(ksrc) / "tools/testing/selftests")
     return dest
 
 
@@ -87,13 +109,14 @@ def find_gen_init_cpio(dest, ksrc, obj=None):
     return tool
 
 
-def build(dest, programs, module, gen):
-    """Writes the archive for one module to dest."""
+def build(dest, programs, module, gen, names=(FENCE,)):
+    """Writes the archive for one module and the named programs to dest."""
     dest = Path(dest)
     dest.parent.mkdir(parents=True, exist_ok=True)
     # Two runs may make the same archive at the same time
     spec = dest.with_suffix(f".{os.getpid()}.spec")
-    spec.write_text(SPEC.format(programs=programs, module=module))
+    tests = "".join(f"file /{name} {programs}/{name} 0755 0 0\n" for name in names)
+    spec.write_text(SPEC.format(programs=programs, tests=tests, module=module))
     part = dest.with_suffix(f".{os.getpid()}.part")
     try:
         part.write_bytes(run([gen, "-t", "0", spec]))
@@ -111,11 +134,12 @@ def main():
     p.add_argument("--obj", help="object directory of a kernel, for gen_init_cpio")
     p.add_argument("--programs", required=True, help="directory for the compiled programs")
     p.add_argument("archive")
+    p.add_argument("names", nargs="*", default=[FENCE], help=f"programs (default: {FENCE})")
     a = p.parse_args()
     try:
-        programs = build_programs(a.programs, a.ksrc)
+        programs = build_programs(a.programs, a.ksrc, a.names)
         gen = find_gen_init_cpio(a.programs, a.ksrc, a.obj)
-        build(a.archive, programs, Path(a.module).resolve(), gen)
+        build(a.archive, programs, Path(a.module).resolve(), gen, a.names)
     except BuildError as e:
         sys.exit(f"initramfs: {e}")
 

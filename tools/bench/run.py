@@ -58,7 +58,7 @@ ats_testdev_reset
 @dataclasses.dataclass
 class Config:
     """One boot. Times of the guest are virtual, limit is the host's."""
-    scenario: str = ""              # of ats_fence; empty: only what the kernel runs
+    scenario: str = ""              # of the program; empty: only what the kernel runs
     cpus: int = 2
     msi: bool = False
     icount: bool = False
@@ -69,6 +69,10 @@ class Config:
     trace: bool = False
     limit: float = 180.0
     memory: int = 256
+    program: str = initramfs.FENCE
+    append: tuple = ()              # further words for the kernel
+    devices: tuple = ()             # further -device arguments
+    icount_shift: int = 4
 
 
 @dataclasses.dataclass
@@ -141,17 +145,21 @@ def qemu_argv(qemu, image, initrd, cfg):
             "-nodefaults", "-display", "none", "-monitor", "none", "-no-reboot",
             "-rtc", "clock=vm,base=2026-01-01", "-seed", os.environ.get("SEED") or "1"]
     if cfg.icount:
-        argv += ["-icount", "shift=4,sleep=off"]
+        argv += ["-icount", f"shift={cfg.icount_shift},sleep=off"]
     for prop, value in smmu.items():
         argv += ["-global", f"arm-smmuv3.{prop}={value}"]
     for n, (name, ats) in enumerate(ENDPOINTS):
         argv += ["-device", f"ats-testdev,id={name},addr={n + FIRST_SLOT:x}.0,ats={on(ats)}"]
+    for device in cfg.devices:
+        argv += ["-device", device]
     argv += ["-serial", "file:console.log", "-serial", "file:verdict.log"]
     if cfg.trace:
         argv += ["-trace", "events=trace.events,file=trace.log"]
     words = ["console=ttyAMA0", "panic=-1", "nokaslr", "iommu.strict=1",
-             f"kunit.enable={int(cfg.kunit)}"]
+             f"kunit.enable={int(cfg.kunit)}", *cfg.append]
     if cfg.scenario:
+        if cfg.program != initramfs.FENCE:
+            words.append(f"ats.program={cfg.program}")
         words += [f"ats.scenario={cfg.scenario}", f"ats.timeout_us={cfg.timeout_us}"]
         words += [f"ats.{k}={v}" for k, v in cfg.options.items()]
     argv += ["-kernel", str(image), "-initrd", str(initrd), "-append", " ".join(words)]
@@ -196,19 +204,21 @@ class Bench:
         self.qemu, self.out, self.ksrc, self.obj = Path(qemu), Path(out), Path(ksrc), obj
         self.initrds = {}
 
-    def prepare(self, kernel):
-        """Makes the initramfs for one kernel. Not to be called from threads."""
+    def prepare(self, kernel, names=(initramfs.FENCE,)):
+        """Makes the initramfs for one kernel, with the named programs. Not to be
+        called from threads."""
         kernel = Path(kernel)
         for name in ("Image", "ats_testdev.ko"):
             if not (kernel / name).exists():
                 raise initramfs.BuildError(f"{kernel / name}: not there")
         if not os.access(self.qemu, os.X_OK):
             raise initramfs.BuildError(f"{self.qemu}: not there")
-        programs = initramfs.build_programs(self.out / "guest", self.ksrc)
+        programs = initramfs.build_programs(self.out / "guest", self.ksrc, names)
         gen = initramfs.find_gen_init_cpio(programs, self.ksrc, self.obj)
         module = (kernel / "ats_testdev.ko").resolve()
-        name = f"initrd-{initramfs.digest([module], str(kernel.resolve()))[:12]}.cpio"
-        self.initrds[kernel] = initramfs.build(self.out / "guest" / name, programs, module, gen)
+        key = initramfs.digest([module], " ".join([str(kernel.resolve()), *names]))
+        self.initrds[kernel] = initramfs.build(self.out / "guest" / f"initrd-{key[:12]}.cpio",
+                                               programs, module, gen, names)
 
     def boot(self, kernel, cfg, out):
         return boot(self.qemu, kernel, self.initrds[Path(kernel)], cfg, out)
@@ -239,15 +249,22 @@ def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add_arguments(p)
     p.add_argument("--kernel", required=True, help="directory with Image and ats_testdev.ko")
-    p.add_argument("--scenario", default="", help="of ats_fence; none: only boot")
+    p.add_argument("--scenario", default="", help="of the program; none: only boot")
+    p.add_argument("--program", default=initramfs.FENCE, help="default: %(default)s")
     p.add_argument("--cpus", type=int, default=2)
     p.add_argument("--msi", action="store_true", help="CMD_SYNC completes by an MSI write")
     p.add_argument("--icount", action="store_true", help="one instruction after the other")
+    p.add_argument("--icount-shift", type=int, default=4,
+                   help="an instruction takes 2^N ns (default: %(default)s)")
     p.add_argument("--timeout-us", type=int, default=200_000, help="the SMMU's (virtual)")
     p.add_argument("--option", action="append", default=[], metavar="KEY=VALUE",
-                   help="for the test: cpu, late_us, period_us")
+                   help="for the test: cpu, late_us, period_us and what the program has")
     p.add_argument("--smmu", action="append", default=[], metavar="KEY=VALUE",
                    help="further properties of the SMMU")
+    p.add_argument("--append", action="append", default=[], metavar="WORD",
+                   help="for the kernel's command line")
+    p.add_argument("--device", action="append", default=[], metavar="NAME,KEY=VALUE",
+                   help="a further device of the machine")
     p.add_argument("--kunit", action="store_true", help="let KUnit's built-in suites run")
     p.add_argument("--trace", action="store_true")
     p.add_argument("--limit", type=float, default=180, help="seconds of the host")
@@ -255,9 +272,10 @@ def main():
     a = p.parse_args()
     bench = make_bench(a)
     cfg = Config(a.scenario, a.cpus, a.msi, a.icount, a.timeout_us, key_values(a.option),
-                 key_values(a.smmu), a.kunit, a.trace, a.limit)
+                 key_values(a.smmu), a.kunit, a.trace, a.limit, program=a.program,
+                 append=tuple(a.append), devices=tuple(a.device), icount_shift=a.icount_shift)
     try:
-        bench.prepare(a.kernel)
+        bench.prepare(a.kernel, (a.program,))
         result = bench.boot(a.kernel, cfg, a.dir or bench.out / "run")
     except initramfs.BuildError as e:
         sys.exit(f"run: {e}")

@@ -25,9 +25,9 @@ import run                                                     # noqa: E402
 
 UNPATCHED, PATCHED = "unpatched", "patched"
 
-# escapes: the unpatched kernel has to fail. guest: the scenario of ats_fence.
-Scenario = namedtuple("Scenario", "name guest escapes timeout_us options cpus",
-                      defaults=({}, (1, 2)))
+# escapes: the unpatched kernel has to fail. guest: the scenario of the program.
+Scenario = namedtuple("Scenario", "name guest escapes timeout_us options cpus program",
+                      defaults=({}, (1, 2), initramfs.FENCE))
 
 FAST = 200_000          # us of virtual time until the SMMU gives up
 REAL = 3_000_000        # beyond the 1 s for which the driver polls
@@ -70,7 +70,8 @@ def all_jobs(only=()):
 def config(job, limit):
     """One CPU: every instruction counted. Two: they really run at once."""
     return run.Config(job.scenario.guest, job.cpus, job.msi, job.cpus == 1,
-                      job.scenario.timeout_us, job.scenario.options, limit=limit, trace=True)
+                      job.scenario.timeout_us, job.scenario.options, limit=limit, trace=True,
+                      program=job.scenario.program)
 
 
 def judge_unpatched(boot, escapes):
@@ -188,9 +189,10 @@ def main():
                PATCHED: a.patched or out / "kernel/patched"}
     kernels = {state: Path(k) for state, k in kernels.items() if str(k) != "none"}
     bench = run.make_bench(a)
+    programs = sorted({j.scenario.program for j in jobs})
     try:
         for kernel in kernels.values():
-            bench.prepare(kernel)
+            bench.prepare(kernel, programs)
     except initramfs.BuildError as e:
         print("KTAP version 1\n1..1")
         print(f"not ok 1 guests # {e}")

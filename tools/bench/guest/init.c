@@ -2,8 +2,9 @@
 /*
  * PID 1 of a guest that runs one scenario and powers off.
  *
- * The kernel command line says what to run: ats.scenario=NAME, and every other
- * ats.KEY=VALUE is handed to the test as KEY=VALUE. The console stays the
+ * The kernel command line says what to run: ats.scenario=NAME, of the program
+ * /ats_fence or ats.program=NAME, and every other ats.KEY=VALUE is handed to it
+ * as KEY=VALUE. The console stays the
  * kernel's alone; the verdict goes to the second serial port, so that nothing
  * the kernel prints can be taken for one. The last line there,
  * "# verdict: pass" or "# verdict: fail", tells a finished run from a guest
@@ -31,14 +32,15 @@
 
 #define MODULE		"/ats_testdev.ko"
 #define MODULE_NAME	"ats_testdev"
-#define TEST		"/ats_fence"
+#define PROGRAM		"ats_fence"
 #define VERDICT		"/dev/ttyAMA1"
 
 /* Documentation/admin-guide/tainted-kernels.rst: ours is out of tree */
 #define TAINT_OOT_MODULE	0x1000
 
 static char cmdline[4096];
-static char *args[32] = { TEST };
+static char program[64] = "/" PROGRAM;
+static char *args[32] = { program };
 static bool failed;
 
 static _Noreturn void finish(void)
@@ -113,6 +115,8 @@ static void read_cmdline(void)
 		word += 4;
 		if (!strncmp(word, "scenario=", 9))
 			args[1] = word + 9;
+		else if (!strncmp(word, "program=", 8))
+			snprintf(program, sizeof(program), "/%s", word + 8);
 		else if (n < ARRAY_SIZE(args) - 1)
 			args[n++] = word;
 	}
@@ -140,8 +144,8 @@ static void run_test(void)
 	pid_t pid = fork();
 
 	if (!pid) {
-		execv(TEST, args);
-		fail(TEST);
+		execv(program, args);
+		fail(program);
 		_exit(127);
 	}
 	if (pid < 0 || waitpid(pid, &status, 0) != pid) {

@@ -30,9 +30,10 @@ class Initramfs(unittest.TestCase):
         path.chmod(0o755)
         return path
 
-    def programs(self):
+    def programs(self, *names):
         with mock.patch.object(initramfs, "CC", str(self.cc)):
-            return initramfs.build_programs(self.dir / "programs", self.ksrc)
+            return initramfs.build_programs(self.dir / "programs", self.ksrc,
+                                            *([names] if names else []))
 
     def compilations(self):
         return len((self.dir / "cc.log").read_text().splitlines())
@@ -43,13 +44,17 @@ class Initramfs(unittest.TestCase):
         self.assertEqual(self.compilations(), 2)
         (self.ksrc / "tools/testing/selftests/kselftest.h").write_text("/* new */")
         self.programs()
-        self.assertEqual(self.compilations(), 4)
+        self.assertEqual(self.compilations(), 3)
+
+    def test_unknown_program(self):
+        with self.assertRaisesRegex(initramfs.BuildError, "no_such.c: not there"):
+            self.programs("no_such")
 
     def test_a_failed_compilation_is_not_up_to_date(self):
         self.script("cc", "echo broken >&2; exit 1")
         with self.assertRaisesRegex(initramfs.BuildError, "broken"):
             self.programs()
-        self.assertFalse((self.dir / "programs/key").exists())
+        self.assertEqual(os.listdir(self.dir / "programs"), [])
 
     def test_missing_kernel_source(self):
         with self.assertRaisesRegex(initramfs.BuildError, "kselftest.h: not there"):
@@ -65,6 +70,12 @@ class Initramfs(unittest.TestCase):
                      "nod /dev/console 0600 0 0 c 5 1"):
             self.assertIn(line, text.splitlines())
         self.assertEqual(os.listdir(self.dir / "a"), ["i.cpio"])
+
+    def test_archive_of_other_programs(self):
+        gen = self.script("gen", 'cat "$3"')
+        text = initramfs.build(self.dir / "i.cpio", "/p", "/k/a.ko", gen, ("a", "b")).read_text()
+        self.assertIn("file /a /p/a 0755 0 0\nfile /b /p/b 0755 0 0\nfile /ats_testdev.ko", text)
+        self.assertNotIn("ats_fence", text)
 
     def test_broken_archiver_leaves_nothing(self):
         gen = self.script("gen", "exit 1")

@@ -34,6 +34,13 @@ class Argv(unittest.TestCase):
         self.assertIn("arm-smmuv3.atc-inv-sticky=2", argv)
         self.assertIn("events=trace.events,file=trace.log", argv)
 
+    def test_another_program(self):
+        argv = self.argv(scenario="chain", program="ats_reset", append=("watchdog_thresh=5",),
+                         devices=("pcie-root-port,id=rp",), icount=True, icount_shift=8)
+        self.assertIn("watchdog_thresh=5 ats.program=ats_reset ats.scenario=chain", argv[-1])
+        self.assertEqual(argv[argv.index("pcie-root-port,id=rp") - 1], "-device")
+        self.assertEqual(argv[argv.index("-icount") + 1], "shift=8,sleep=off")
+
     def test_no_scenario_no_options_for_the_guest(self):
         self.assertNotIn("ats.", self.argv(kunit=True)[-1])
         self.assertIn("kunit.enable=1", self.argv(kunit=True)[-1])

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the programs here share: the endpoints, the module's ioctls, and the
+ * hammers as an oracle for writes that land after a flush has returned.
+ *
+ * A program NAME.c beside this file does
+ *
+ *	ksft_print_header();
+ *	sc = ats_choose(argc, argv, scenarios, ARRAY_SIZE(scenarios),
+ *			sizeof(scenarios[0]), NULL);
+ *	ksft_set_plan(...);
+ *	if (ats_open())
+ *		ksft_exit_skip("%s: %s\n", ATS_DEV, strerror(errno));
+ *
+ * where each element of scenarios[] begins with a struct ats_scenario. Then
+ * ats_setup(), and for each endpoint that takes part ats_prepare() or, if the
+ * layout is another, area[ep] and ats_fill(); then ats_control(), the positive
+ * control, one at a time; ats_misbehave() for those that shall not answer;
+ * ats_hammer_all(); the flush with ATS_TESTDEV_UNMAP or _DETACH, whose ioctl
+ * starts the _AFTER counters and refills the page the moment the kernel's
+ * function has returned (who flushes otherwise pokes ATD_MARK at once and calls
+ * ats_fill_buf()); ats_go_on(); and ats_judge() for each target, with
+ * ats_print_verdict() in the end: the host wants escapes=, corrupted=,
+ * rejected= and "epN.target=1" from every scenario.
+ *
+ * An endpoint that another driver owns (vfio-pci): map its BAR 0 and hand it to
+ * ats_set_bar(); all registers are then reached through it, without the module.
+ *
+ * Cases are reported by the program alone: kselftest.h counts them in static
+ * variables, one set for each file. Numbers for the host are lines "# key=value".
+ *
+ * tools/bench of the project that carries the emulator compiles NAME.c together
+ * with ats_common.c and boots a guest that runs it: "ats.program=NAME
+ * ats.scenario=SCENARIO ats.KEY=VALUE..." on the kernel's command line. A line
+ * in its scenarios.py names program and scenario.
+ *
+ * What this is not: a library for tests of other devices.
+ */
+#ifndef ATS_COMMON_H
+#define ATS_COMMON_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <linux/types.h>
+
+#include "ats-testdev-regs.h"
+#include "module/ats_testdev_uapi.h"
+
+#define ATS_DEV		"/dev/ats_testdev"
+
+#define NR_EPS		5	/* that are always there */
+#define MAX_EPS		ATS_TESTDEV_MAX_EPS
+#define TRIO		3	/* endpoints 0 to 2 share a domain */
+#define LONER		3	/* ATS, a domain of its own */
+#define NEIGHBOUR	4	/* no ATS, a domain of its own */
+#define EP(n)		(1u << (n))
+#define ALL_EPS		(EP(NR_EPS) - 1)
+
+#define PAGE		4096UL
+#define KEPT_PAGES	8	/* stay mapped all the time */
+#define VICTIM_PAGES	16	/* are taken away */
+/*
+ * Kept and victim pages lie side by side: one hammer covers both. The victim is
+ * aligned to its size, because an Invalidate Request covers a power of two and
+ * would take the kept ones out of the ATC as well.
+ */
+#define VICTIM_IOVA	0x10010000UL
+#define KEPT_IOVA	(VICTIM_IOVA - KEPT_PAGES * PAGE)
+#define SECOND_IOVA	0x20000000UL
+#define THIRD_IOVA	0x30000000UL
+
+#define REFILL		0x5afe5afe5afe5afeULL	/* the page's next owner */
+#define TAG_MASK	0xffffff0000000000ULL
+#define TAG(ep)		(0xa75d000000000000ULL | (__u64)(ep) << 40)
+
+#define ENOUGH		100	/* attempts that prove a hammer alive */
+
+struct ats_scenario {
+	const char *name;
+	const char *what;
+};
+
+/* "key=value" on the command line; a table ends with key = NULL */
+struct ats_option {
+	const char *key;
+	long *val;
+};
+
+struct ats_opt {
+	long cpu;		/* that flushes; -1: the last one */
+	long timeout_us;	/* the SMMU's, for what is "at once" */
+	long late_us;
+	long period_us;		/* of the hammers */
+};
+
+/* What an endpoint's hammer writes to */
+struct ats_area {
+	__u32 buf;
+	__u32 attr;
+	__u64 addr;
+	__u64 len;
+};
+
+/* Who shares what, and what is taken away. The lower part is ats_setup()'s */
+struct ats_layout {
+	unsigned int targets;	/* their hammers know nothing but the victim */
+	bool alone;		/* one target, victim mapped by the DMA API */
+	bool keep_off;		/* others of the trio keep off the victim */
+
+	unsigned int part;	/* who takes part */
+	__u32 dom;
+	__u32 victim;
+	__u32 kept;
+};
+
+struct ats_verdict {
+	__u64 escapes;		/* accepted after the flush returned */
+	__u64 corrupted;	/* words in memory, likewise */
+	__u64 rejected;		/* least of all targets' vain attempts */
+};
+
+extern struct ats_opt opt;
+extern int dev;
+extern struct ats_testdev_info info[MAX_EPS];
+extern struct ats_area area[MAX_EPS];
+extern __u64 before[MAX_EPS];		/* accepted before the flush */
+
+const void *ats_choose(int argc, char **argv, const void *table, size_t n,
+		       size_t size, const struct ats_option *more);
+
+/* The module. These end the program if the ioctl fails */
+int ats_open(void);
+void ats_find_endpoints(void);
+void do_ioctl(unsigned long cmd, void *arg, const char *what);
+void get_info(int ep);
+bool ats_is_on(int ep);
+__u32 alloc_buf(unsigned int pages);
+__u32 ats_domain(int ep);
+void ats_attach(int ep, __u32 dom);
+void map_dom(__u32 buf, __u32 dom, __u64 iova);
+__u64 map_dma(__u32 buf, int ep);
+void ats_fill_buf(__u32 buf, __u64 pattern);
+
+/* The endpoints' registers */
+void ats_set_bar(int ep, void *bar);
+__u64 peek(int ep, __u32 off, __u32 size);
+void poke(int ep, __u32 off, __u32 size, __u64 val);
+__u64 counter(int ep, __u32 off);
+int command(int ep, __u32 cmd, __u64 addr, __u64 len);
+void hammer(int ep, __u64 addr, __u64 len, __u32 attr);
+void hammer_off(int ep);
+
+/* Time */
+void nap(void);
+__u64 limit_ns(void);
+int patience(unsigned int attempts);
+void pin(long cpu);
+long flush_cpu(void);
+
+/* The oracle */
+void ats_setup(struct ats_layout *lay);
+bool ats_prepare(const struct ats_layout *lay, int ep);
+bool ats_fill(int ep);
+bool ats_control(int ep);
+void ats_misbehave(int ep, __u32 mode, __u32 arg);
+void ats_hammer_all(unsigned int eps);
+void ats_go_on(unsigned int eps);
+void ats_hammers_off(unsigned int eps);
+struct ats_testdev_check tagged(__u32 buf, int ep);
+__u64 corrupted(__u32 buf);
+__u64 attempts_after(int ep);
+void wait_for_attempts(int ep, __u64 n);
+void print_counters(int ep);
+void print_flush(const char *name, const struct ats_testdev_flush *f);
+void ats_judge(int ep, __u32 in_vain, struct ats_verdict *v);
+void ats_print_verdict(const struct ats_verdict *v);
+
+/* sysfs of the endpoint's PCI device */
+bool sysfs_write(int ep, const char *file, const char *text);
+bool sysfs_reset(int ep);
+
+#endif /* ATS_COMMON_H */
