@@ -65,8 +65,13 @@ def source(name):
     raise BuildError(f"{ATS / name}.c: not there")
 
 
-def build_program(name, dest, kselftest):
-    """Compiles one program into dest, unless it is up to date."""
+def build_program(name, dest, ksrc):
+    """Compiles one program into dest, unless it is up to date.
+
+    The kernel's uapi headers are its own, not the compiler's older ones, and not
+    installed: that would take a kernel build.
+    """
+    kselftest = ksrc / "tools/testing/selftests"
     sources, headers = [source(name)], []
     if name != "init":
         sources.append(ATS / "ats_common.c")
@@ -75,14 +80,16 @@ def build_program(name, dest, kselftest):
     missing = [p for p in headers if not p.exists()]
     if missing:
         raise BuildError(f"{missing[0]}: not there")
-    key = digest(sources + headers, " ".join([CC, *CFLAGS]))
+    flags = [*CFLAGS, "-isystem", kselftest, "-iquote", ATS, "-isystem", ksrc / "include/uapi",
+             "-D__EXPORTED_HEADERS__", "-D__user="]
+    key = digest(sources + headers, " ".join(map(str, [CC, *flags])))
     stamp = dest / f"{name}.key"
     if stamp.exists() and stamp.read_text() == key and (dest / name).exists():
         return
     # Another run may be at it, or about to pack the old one
     part = dest / f"{name}.{os.getpid()}.part"
     try:
-        run([CC, *CFLAGS, "-isystem", kselftest, "-iquote", ATS, "-o", part, *sources])
+        run([CC, *flags, "-o", part, *sources])
         part.replace(dest / name)
     finally:
         part.unlink(missing_ok=True)
@@ -94,7 +101,7 @@ def build_programs(dest, ksrc, names=(FENCE,)):
     dest = Path(dest)
     dest.mkdir(parents=True, exist_ok=True)
     for name in ("init", *names):
-        build_program(name, dest, Path(ksrc) / "tools/testing/selftests")
+        build_program(name, dest, Path(ksrc))
     return dest
 
 

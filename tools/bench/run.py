@@ -72,6 +72,7 @@ class Config:
     program: str = initramfs.FENCE
     append: tuple = ()              # further words for the kernel
     devices: tuple = ()             # further -device arguments
+    ports: bool = False             # each endpoint on a bus of its own, below a root port
     icount_shift: int = 4
 
 
@@ -149,7 +150,11 @@ def qemu_argv(qemu, image, initrd, cfg):
     for prop, value in smmu.items():
         argv += ["-global", f"arm-smmuv3.{prop}={value}"]
     for n, (name, ats) in enumerate(ENDPOINTS):
-        argv += ["-device", f"ats-testdev,id={name},addr={n + FIRST_SLOT:x}.0,ats={on(ats)}"]
+        place = f"addr={n + FIRST_SLOT:x}.0"
+        if cfg.ports:
+            argv += ["-device", f"pcie-root-port,id=port{n},chassis={n},{place}"]
+            place = f"bus=port{n},addr=0.0"
+        argv += ["-device", f"ats-testdev,id={name},{place},ats={on(ats)}"]
     for device in cfg.devices:
         argv += ["-device", device]
     argv += ["-serial", "file:console.log", "-serial", "file:verdict.log"]
@@ -265,6 +270,7 @@ def main():
                    help="for the kernel's command line")
     p.add_argument("--device", action="append", default=[], metavar="NAME,KEY=VALUE",
                    help="a further device of the machine")
+    p.add_argument("--ports", action="store_true", help="each endpoint below a root port")
     p.add_argument("--kunit", action="store_true", help="let KUnit's built-in suites run")
     p.add_argument("--trace", action="store_true")
     p.add_argument("--limit", type=float, default=180, help="seconds of the host")
@@ -273,7 +279,8 @@ def main():
     bench = make_bench(a)
     cfg = Config(a.scenario, a.cpus, a.msi, a.icount, a.timeout_us, key_values(a.option),
                  key_values(a.smmu), a.kunit, a.trace, a.limit, program=a.program,
-                 append=tuple(a.append), devices=tuple(a.device), icount_shift=a.icount_shift)
+                 append=tuple(a.append), devices=tuple(a.device), icount_shift=a.icount_shift,
+                 ports=a.ports)
     try:
         bench.prepare(a.kernel, (a.program,))
         result = bench.boot(a.kernel, cfg, a.dir or bench.out / "run")

@@ -32,6 +32,8 @@ Scenario = namedtuple("Scenario", "name guest escapes timeout_us options cpus pr
 FAST = 200_000          # us of virtual time until the SMMU gives up
 REAL = 3_000_000        # beyond the 1 s for which the driver polls
 
+VFIO = "ats_vfio"
+
 SCENARIOS = [
     Scenario("one-dead-of-one", "one-dead-of-one", True, FAST),
     Scenario("one-dead-of-three", "one-dead-of-three", True, FAST),
@@ -48,6 +50,10 @@ SCENARIOS = [
     Scenario("late-past-poll", "late-in-time", True, REAL, {"late_us": 2_000_000}),
     Scenario("late-in-time", "late-in-time", False, FAST, {"late_us": 100_000}),
     Scenario("all-healthy", "all-healthy", False, FAST),
+    # What finds the error is the same as above: here it is about the callers
+    Scenario("vfio-unmap", "vfio-unmap", True, FAST, cpus=(2,), program=VFIO),
+    Scenario("vfio-close", "vfio-close", True, FAST, cpus=(2,), program=VFIO),
+    Scenario("vfio-move", "vfio-move", True, FAST, cpus=(2,), program=VFIO),
 ]
 KUNIT = "kunit"
 KUNIT_SUITE = "arm-smmu-v3-kunit-test"
