@@ -16,6 +16,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +35,8 @@
 #define MODULE_NAME	"ats_testdev"
 #define PROGRAM		"ats_fence"
 #define VERDICT		"/dev/ttyAMA1"
+#define DEBUGFS		"/sys/kernel/debug"
+#define GCOV		DEBUGFS "/gcov"
 
 /* Documentation/admin-guide/tainted-kernels.rst: ours is out of tree */
 #define TAINT_OOT_MODULE	0x1000
@@ -43,8 +46,45 @@ static char program[64] = "/" PROGRAM;
 static char *args[32] = { program };
 static bool failed;
 
+static void fail(const char *what)
+{
+	printf("# init: %s: %s\n", what, strerror(errno));
+	failed = true;
+}
+
+/* A file of gcov's counters as one line: "# gcda PATH HEX" */
+static int send_gcda(const char *path, const struct stat *st, int type,
+		     struct FTW *ftw)
+{
+	const char *end = strrchr(path, '.');
+	FILE *f;
+	int c;
+
+	if (type != FTW_F || !end || strcmp(end, ".gcda"))
+		return 0;
+	f = fopen(path, "r");
+	if (!f) {
+		fail(path);
+		return 0;
+	}
+	printf("# gcda %s ", path + strlen(GCOV));
+	while ((c = getc(f)) != EOF)
+		printf("%02x", c);
+	printf("\n");
+	fclose(f);
+	return 0;
+}
+
+/* Only a kernel that counts coverage has any */
+static void send_coverage(void)
+{
+	if (!mount("none", DEBUGFS, "debugfs", 0, NULL) || errno == EBUSY)
+		nftw(GCOV, send_gcda, 8, FTW_PHYS);
+}
+
 static _Noreturn void finish(void)
 {
+	send_coverage();
 	printf("# verdict: %s\n", failed ? "fail" : "pass");
 	fflush(stdout);
 	tcdrain(STDOUT_FILENO);
@@ -52,12 +92,6 @@ static _Noreturn void finish(void)
 	reboot(RB_POWER_OFF);
 	for (;;)
 		pause();
-}
-
-static void fail(const char *what)
-{
-	printf("# init: %s: %s\n", what, strerror(errno));
-	failed = true;
 }
 
 static void mount_all(void)

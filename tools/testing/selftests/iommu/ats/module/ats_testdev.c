@@ -16,6 +16,7 @@
  * a user who is not root.
  */
 
+#include <linux/bitfield.h>
 #include <linux/cleanup.h>
 #include <linux/dma-mapping.h>
 #include <linux/fs.h>
@@ -28,6 +29,7 @@
 #include <linux/mutex.h>
 #include <linux/pci.h>
 #include <linux/pci-ats.h>
+#include <linux/platform_device.h>
 #include <linux/rwsem.h>
 #include <linux/uaccess.h>
 
@@ -43,6 +45,7 @@ struct atd_dom {
 	/* One attach or detach at a time. Never held across an unmap */
 	struct mutex lock;
 	struct iommu_domain *domain;
+	bool fixed;		/* not ours to free */
 	unsigned long eps;
 };
 
@@ -223,6 +226,17 @@ static long atd_ioctl_alloc(struct ats_testdev_alloc *arg)
 	return 0;
 }
 
+static u32 atd_add_dom(struct iommu_domain *domain, bool fixed)
+{
+	struct atd_dom *dom = &atd_doms[atd_nr_doms];
+
+	mutex_init(&dom->lock);
+	dom->domain = domain;
+	dom->fixed = fixed;
+	dom->eps = 0;
+	return atd_nr_doms++;
+}
+
 static long atd_ioctl_domain(struct ats_testdev_domain *arg)
 {
 	struct atd_ep *ep = atd_get_ep(arg->ep);
@@ -239,10 +253,28 @@ static long atd_ioctl_domain(struct ats_testdev_domain *arg)
 	if (IS_ERR(domain))
 		return PTR_ERR(domain);
 
-	mutex_init(&atd_doms[atd_nr_doms].lock);
-	atd_doms[atd_nr_doms].domain = domain;
-	atd_doms[atd_nr_doms].eps = 0;
-	arg->dom = atd_nr_doms++;
+	arg->dom = atd_add_dom(domain, false);
+	return 0;
+}
+
+static long atd_ioctl_static(struct ats_testdev_static *arg)
+{
+	struct atd_ep *ep = atd_get_ep(arg->ep);
+	struct iommu_domain *domain;
+	const struct iommu_ops *ops;
+
+	if (!ep || !ep->pdev->dev.iommu)
+		return -ENODEV;
+	ops = ep->pdev->dev.iommu->iommu_dev->ops;
+	domain = arg->kind == ATS_TESTDEV_BLOCKED ? ops->blocked_domain :
+						    ops->identity_domain;
+	if (!domain)
+		return -EOPNOTSUPP;
+
+	guard(mutex)(&atd_table_lock);
+	if (atd_nr_doms == ATS_TESTDEV_MAX_DOMS)
+		return -ENOSPC;
+	arg->dom = atd_add_dom(domain, true);
 	return 0;
 }
 
@@ -392,6 +424,175 @@ static long atd_ioctl_check(struct ats_testdev_check *arg)
 	return 0;
 }
 
+/*
+ * What the SMMU architecture (IHI 0070) says of where an STE is, so that the
+ * look at it does not depend on what the driver believes.
+ */
+#define SMMU_STRTAB_BASE		0x80
+#define SMMU_STRTAB_BASE_ADDR		GENMASK_ULL(51, 6)
+#define SMMU_STRTAB_BASE_CFG		0x88
+#define SMMU_STRTAB_BASE_CFG_FMT	GENMASK(17, 16)
+#define SMMU_STRTAB_BASE_CFG_SPLIT	GENMASK(10, 6)
+#define SMMU_L1STD_L2PTR		GENMASK_ULL(51, 6)
+#define SMMU_STE_WORDS			8
+#define SMMU_STE_1_EATS			GENMASK_ULL(29, 28)
+
+static const __le64 *atd_find_ste(struct atd_ep *ep, u32 sid)
+{
+	struct iommu_device *iommu = ep->pdev->dev.iommu->iommu_dev;
+	struct platform_device *smmu = to_platform_device(iommu->dev->parent);
+	struct resource *res;
+	const __le64 *table;
+	void __iomem *regs;
+	u32 cfg, split;
+
+	res = platform_get_resource(smmu, IORESOURCE_MEM, 0);
+	if (!res)
+		return NULL;
+	regs = ioremap(res->start, PAGE_SIZE);
+	if (!regs)
+		return NULL;
+	table = phys_to_virt(readq(regs + SMMU_STRTAB_BASE) &
+			     SMMU_STRTAB_BASE_ADDR);
+	cfg = readl(regs + SMMU_STRTAB_BASE_CFG);
+	iounmap(regs);
+
+	if (FIELD_GET(SMMU_STRTAB_BASE_CFG_FMT, cfg)) {
+		split = FIELD_GET(SMMU_STRTAB_BASE_CFG_SPLIT, cfg);
+		table = phys_to_virt(le64_to_cpu(table[sid >> split]) &
+				     SMMU_L1STD_L2PTR);
+		sid &= BIT(split) - 1;
+	}
+	return table + sid * SMMU_STE_WORDS;
+}
+
+static long atd_ioctl_watch(struct ats_testdev_watch *arg)
+{
+	struct atd_ep *ep = atd_get_ep(arg->ep);
+	struct iommu_fwspec *fwspec;
+	const __le64 *ste;
+	unsigned int i;
+	ktime_t end;
+
+	if (!ep || arg->us > USEC_PER_SEC)
+		return -EINVAL;
+	fwspec = dev_iommu_fwspec_get(&ep->pdev->dev);
+	if (!fwspec || !fwspec->num_ids)
+		return -ENODEV;
+	ste = atd_find_ste(ep, fwspec->ids[0]);
+	if (!ste)
+		return -ENODEV;
+
+	arg->samples = 0;
+	arg->eats = 0;
+	end = ktime_add_us(ktime_get(), arg->us);
+	do {
+		/* The clock is looked at more rarely: it takes longer */
+		for (i = 0; i < 64; i++) {
+			if (le64_to_cpu(READ_ONCE(ste[1])) & SMMU_STE_1_EATS)
+				arg->eats++;
+			cpu_relax();
+		}
+		arg->samples += i;
+		cond_resched();
+	} while (ktime_before(ktime_get(), end));
+	return 0;
+}
+
+/* Groups, because functions of one slot share one: the endpoint has no ACS */
+static long atd_cost_attach(const struct ats_testdev_cost *arg,
+			    struct iommu_domain *domain,
+			    struct iommu_group **groups)
+{
+	struct pci_dev *pdev;
+	unsigned int i;
+	int ret;
+
+	for (i = 0; i < arg->nr; i++) {
+		pdev = pci_get_domain_bus_and_slot(0, 0, arg->devfn[i]);
+		if (!pdev)
+			return -ENODEV;
+		groups[i] = iommu_group_get(&pdev->dev);
+		pci_dev_put(pdev);
+		if (!groups[i])
+			return -ENODEV;
+		ret = iommu_attach_group(domain, groups[i]);
+		if (ret) {
+			iommu_group_put(groups[i]);
+			groups[i] = NULL;
+			return ret;
+		}
+	}
+	return 0;
+}
+
+/*
+ * Nothing but the two calls, with interrupts off, so that with instruction
+ * counting the time is exactly what they execute. Two readings in a row of the
+ * clock tell what a reading costs.
+ */
+static long atd_cost_measure(struct ats_testdev_cost *arg, struct atd_ep *ep,
+			     struct iommu_domain *domain, struct page *page)
+{
+	unsigned int i;
+	u64 time[4];
+	int ret;
+
+	guard(irqsave)();
+	writel(ATD_MARK_START, ep->regs + ATD_MARK);
+	for (i = 0; i < arg->rounds; i++) {
+		time[0] = readq(ep->regs + ATD_TIME);
+		time[1] = readq(ep->regs + ATD_TIME);
+		ret = iommu_map(domain, arg->iova, page_to_phys(page),
+				PAGE_SIZE, IOMMU_READ | IOMMU_WRITE,
+				GFP_ATOMIC);
+		if (ret)
+			return ret;
+		time[2] = readq(ep->regs + ATD_TIME);
+		if (iommu_unmap(domain, arg->iova, PAGE_SIZE) != PAGE_SIZE)
+			return -EIO;
+		time[3] = readq(ep->regs + ATD_TIME);
+		arg->ns[i] = time[3] - time[1] - 2 * (time[1] - time[0]);
+	}
+	writel(ATD_MARK_START, ep->regs + ATD_MARK);
+	return 0;
+}
+
+static long atd_ioctl_cost(struct ats_testdev_cost *arg)
+{
+	struct iommu_group *groups[ARRAY_SIZE(arg->devfn)] = {};
+	struct atd_ep *ep = atd_get_ep(arg->ep);
+	struct iommu_domain *domain;
+	struct page *page;
+	unsigned int i;
+	long ret;
+
+	if (!ep || arg->nr > ARRAY_SIZE(arg->devfn) ||
+	    arg->rounds > ARRAY_SIZE(arg->ns))
+		return -EINVAL;
+
+	page = alloc_page(GFP_KERNEL);
+	if (!page)
+		return -ENOMEM;
+	domain = iommu_paging_domain_alloc(&ep->pdev->dev);
+	if (IS_ERR(domain)) {
+		ret = PTR_ERR(domain);
+		goto out_page;
+	}
+
+	ret = atd_cost_attach(arg, domain, groups);
+	if (!ret)
+		ret = atd_cost_measure(arg, ep, domain, page);
+	for (i = 0; i < arg->nr && groups[i]; i++) {
+		iommu_detach_group(domain, groups[i]);
+		iommu_group_put(groups[i]);
+	}
+	iommu_domain_free(domain);
+out_page:
+	__free_page(page);
+	return ret;
+}
+
 static long atd_ioctl(struct file *file, unsigned int cmd, unsigned long uarg)
 {
 	union {
@@ -403,6 +604,9 @@ static long atd_ioctl(struct file *file, unsigned int cmd, unsigned long uarg)
 		struct ats_testdev_flush flush;
 		struct ats_testdev_fill fill;
 		struct ats_testdev_check check;
+		struct ats_testdev_cost cost;
+		struct ats_testdev_static fixed;
+		struct ats_testdev_watch watch;
 	} arg = {};
 	void __user *p = (void __user *)uarg;
 	size_t size = _IOC_SIZE(cmd);
@@ -446,6 +650,15 @@ static long atd_ioctl(struct file *file, unsigned int cmd, unsigned long uarg)
 	case ATS_TESTDEV_CHECK:
 		ret = atd_ioctl_check(&arg.check);
 		break;
+	case ATS_TESTDEV_COST:
+		ret = atd_ioctl_cost(&arg.cost);
+		break;
+	case ATS_TESTDEV_STATIC:
+		ret = atd_ioctl_static(&arg.fixed);
+		break;
+	case ATS_TESTDEV_WATCH:
+		ret = atd_ioctl_watch(&arg.watch);
+		break;
 	default:
 		ret = -ENOTTY;
 	}
@@ -479,7 +692,8 @@ static int atd_release(struct inode *inode, struct file *file)
 	for (i = 0; i < atd_nr_doms; i++) {
 		for_each_set_bit(ep, &atd_doms[i].eps, ATS_TESTDEV_MAX_EPS)
 			atd_dom_detach(&atd_doms[i], ep);
-		iommu_domain_free(atd_doms[i].domain);
+		if (!atd_doms[i].fixed)
+			iommu_domain_free(atd_doms[i].domain);
 		mutex_destroy(&atd_doms[i].lock);
 	}
 	for (i = 0; i < atd_nr_bufs; i++) {
@@ -541,7 +755,8 @@ static int atd_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 			return 0;
 		}
 	}
-	return -ENOSPC;
+	/* Only ATS_TESTDEV_COST knows more, and needs no driver for them */
+	return -ENODEV;
 }
 
 static void atd_remove(struct pci_dev *pdev)

@@ -51,6 +51,25 @@ struct ats_testdev_domain {
 	__u32 dom;		/* out for DOMAIN, in for ATTACH */
 };
 
+/* One of the domains that the driver of the endpoint's IOMMU always has */
+#define ATS_TESTDEV_IDENTITY	0
+#define ATS_TESTDEV_BLOCKED	1
+
+struct ats_testdev_static {
+	__u32 ep;
+	__u32 kind;
+	__u32 dom;		/* out */
+	__u32 pad;
+};
+
+/* Looks at the endpoint's STE in memory, again and again for us microseconds */
+struct ats_testdev_watch {
+	__u32 ep;
+	__u32 us;
+	__u64 samples;		/* out */
+	__u64 eats;		/* out: of these, with EATS not 0 */
+};
+
 /*
  * dom is ATS_TESTDEV_NONE: the DMA API maps for ep and chooses iova. Otherwise
  * iommu_map() puts the buffer at iova of the domain.
@@ -99,6 +118,21 @@ struct ats_testdev_check {
 	__u64 pages;		/* out: in how many pages they are */
 };
 
+/*
+ * Maps a page at iova of a new domain and unmaps it, rounds times, with
+ * interrupts off. In the domain are the groups of the functions devfn[] of the
+ * first bus, nr of them. Endpoint ep, the clock, is marked before the first and
+ * after the last round.
+ */
+struct ats_testdev_cost {
+	__u32 ep;
+	__u32 rounds;
+	__u32 nr;
+	__u16 devfn[30];
+	__u64 iova;
+	__u64 ns[16];		/* out: virtual ns of each round */
+};
+
 #define ATS_TESTDEV_INFO	_IOWR('A', 0x40, struct ats_testdev_info)
 #define ATS_TESTDEV_PEEK	_IOWR('A', 0x41, struct ats_testdev_reg)
 #define ATS_TESTDEV_POKE	_IOW('A', 0x42, struct ats_testdev_reg)
@@ -110,5 +144,8 @@ struct ats_testdev_check {
 #define ATS_TESTDEV_UNMAP	_IOWR('A', 0x48, struct ats_testdev_flush)
 #define ATS_TESTDEV_FILL	_IOW('A', 0x49, struct ats_testdev_fill)
 #define ATS_TESTDEV_CHECK	_IOWR('A', 0x4a, struct ats_testdev_check)
+#define ATS_TESTDEV_COST	_IOWR('A', 0x50, struct ats_testdev_cost)
+#define ATS_TESTDEV_STATIC	_IOWR('A', 0x4b, struct ats_testdev_static)
+#define ATS_TESTDEV_WATCH	_IOWR('A', 0x4c, struct ats_testdev_watch)
 
 #endif /* ATS_TESTDEV_UAPI_H */
