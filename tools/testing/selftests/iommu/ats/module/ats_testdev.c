@@ -72,6 +72,15 @@ static struct atd_dom atd_doms[ATS_TESTDEV_MAX_DOMS];
 static unsigned int atd_nr_bufs;
 static unsigned int atd_nr_doms;
 
+/* What PASIDs are used for. One attach, detach, bind or unbind at a time */
+static DEFINE_MUTEX(atd_pasid_lock);
+static struct atd_pasid {
+	u32 ep;			/* or NONE: a free slot */
+	u32 pasid;
+	u32 dom;
+} atd_pasids[ATS_TESTDEV_MAX_PASIDS];
+static struct iommu_sva *atd_svas[ATS_TESTDEV_MAX_EPS];
+
 static unsigned long atd_busy;
 
 static struct atd_ep *atd_get_ep(u32 nr)
@@ -150,6 +159,33 @@ static void atd_dom_detach(struct atd_dom *dom, u32 ep)
 {
 	iommu_detach_device(dom->domain, &atd_eps[ep]->pdev->dev);
 	dom->eps &= ~BIT(ep);
+}
+
+static void atd_pasid_detach(struct atd_pasid *p)
+{
+	iommu_detach_device_pasid(atd_doms[p->dom].domain,
+				  &atd_eps[p->ep]->pdev->dev, p->pasid);
+	p->ep = ATS_TESTDEV_NONE;
+}
+
+static void atd_sva_unbind(u32 ep)
+{
+	iommu_sva_unbind_device(atd_svas[ep]);
+	atd_svas[ep] = NULL;
+}
+
+/* All PASIDs of an endpoint. The endpoint is silent */
+static void atd_drop_pasids(u32 ep)
+{
+	unsigned int i;
+
+	guard(mutex)(&atd_pasid_lock);
+	for (i = 0; i < ARRAY_SIZE(atd_pasids); i++) {
+		if (atd_pasids[i].ep == ep)
+			atd_pasid_detach(&atd_pasids[i]);
+	}
+	if (atd_svas[ep])
+		atd_sva_unbind(ep);
 }
 
 static long atd_ioctl_info(struct ats_testdev_info *arg)
@@ -319,6 +355,85 @@ static long atd_ioctl_detach(struct ats_testdev_flush *arg)
 	atd_fill(buf, arg->pattern);
 	arg->end = arg->start + arg->ns;
 	arg->ret = 0;
+	return 0;
+}
+
+static struct atd_pasid *atd_find_pasid(u32 ep, u32 pasid)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(atd_pasids); i++) {
+		if (atd_pasids[i].ep == ep && (ep == ATS_TESTDEV_NONE ||
+					       atd_pasids[i].pasid == pasid))
+			return &atd_pasids[i];
+	}
+	return NULL;
+}
+
+static long atd_ioctl_pasid_attach(struct ats_testdev_pasid *arg)
+{
+	struct atd_ep *ep = atd_get_ep(arg->ep);
+	struct atd_dom *dom = atd_get_dom(arg->dom);
+	struct atd_pasid *p;
+	int ret;
+
+	if (!ep || !dom)
+		return -ENODEV;
+
+	guard(mutex)(&atd_pasid_lock);
+	p = atd_find_pasid(ATS_TESTDEV_NONE, 0);
+	if (!p)
+		return -ENOSPC;
+	ret = iommu_attach_device_pasid(dom->domain, &ep->pdev->dev,
+					arg->pasid, NULL);
+	if (!ret)
+		*p = (struct atd_pasid) { arg->ep, arg->pasid, arg->dom };
+	return ret;
+}
+
+static long atd_ioctl_pasid_detach(struct ats_testdev_pasid *arg)
+{
+	struct atd_pasid *p;
+
+	if (!atd_get_ep(arg->ep))
+		return -ENODEV;
+
+	guard(mutex)(&atd_pasid_lock);
+	p = atd_find_pasid(arg->ep, arg->pasid);
+	if (!p)
+		return -EINVAL;
+	atd_pasid_detach(p);
+	return 0;
+}
+
+static long atd_ioctl_sva_bind(struct ats_testdev_pasid *arg)
+{
+	struct atd_ep *ep = atd_get_ep(arg->ep);
+	struct iommu_sva *sva;
+
+	if (!ep)
+		return -ENODEV;
+
+	guard(mutex)(&atd_pasid_lock);
+	if (atd_svas[arg->ep])
+		return -EBUSY;
+	sva = iommu_sva_bind_device(&ep->pdev->dev, current->mm);
+	if (IS_ERR(sva))
+		return PTR_ERR(sva);
+	atd_svas[arg->ep] = sva;
+	arg->pasid = iommu_sva_get_pasid(sva);
+	return 0;
+}
+
+static long atd_ioctl_sva_unbind(struct ats_testdev_pasid *arg)
+{
+	if (!atd_get_ep(arg->ep))
+		return -ENODEV;
+
+	guard(mutex)(&atd_pasid_lock);
+	if (!atd_svas[arg->ep])
+		return -EINVAL;
+	atd_sva_unbind(arg->ep);
 	return 0;
 }
 
@@ -604,6 +719,7 @@ static long atd_ioctl(struct file *file, unsigned int cmd, unsigned long uarg)
 		struct ats_testdev_flush flush;
 		struct ats_testdev_fill fill;
 		struct ats_testdev_check check;
+		struct ats_testdev_pasid pasid;
 		struct ats_testdev_cost cost;
 		struct ats_testdev_static fixed;
 		struct ats_testdev_watch watch;
@@ -650,6 +766,18 @@ static long atd_ioctl(struct file *file, unsigned int cmd, unsigned long uarg)
 	case ATS_TESTDEV_CHECK:
 		ret = atd_ioctl_check(&arg.check);
 		break;
+	case ATS_TESTDEV_PASID_ATTACH:
+		ret = atd_ioctl_pasid_attach(&arg.pasid);
+		break;
+	case ATS_TESTDEV_PASID_DETACH:
+		ret = atd_ioctl_pasid_detach(&arg.pasid);
+		break;
+	case ATS_TESTDEV_SVA_BIND:
+		ret = atd_ioctl_sva_bind(&arg.pasid);
+		break;
+	case ATS_TESTDEV_SVA_UNBIND:
+		ret = atd_ioctl_sva_unbind(&arg.pasid);
+		break;
 	case ATS_TESTDEV_COST:
 		ret = atd_ioctl_cost(&arg.cost);
 		break;
@@ -681,8 +809,10 @@ static int atd_release(struct inode *inode, struct file *file)
 
 	down_write(&atd_rwsem);
 	for (i = 0; i < ATS_TESTDEV_MAX_EPS; i++) {
-		if (atd_eps[i])
-			atd_silence(atd_eps[i]);
+		if (!atd_eps[i])
+			continue;
+		atd_silence(atd_eps[i]);
+		atd_drop_pasids(i);
 	}
 	for (i = 0; i < atd_nr_bufs; i++) {
 		if (atd_bufs[i].ep != ATS_TESTDEV_NONE ||
@@ -769,6 +899,7 @@ static void atd_remove(struct pci_dev *pdev)
 		;
 
 	atd_silence(ep);
+	atd_drop_pasids(nr);
 	for (i = 0; i < atd_nr_bufs; i++) {
 		if (atd_bufs[i].ep == nr)
 			atd_buf_unmap(&atd_bufs[i]);
@@ -822,7 +953,11 @@ static struct pci_driver atd_driver = {
 
 static int __init atd_init(void)
 {
+	unsigned int i;
 	int ret;
+
+	for (i = 0; i < ARRAY_SIZE(atd_pasids); i++)
+		atd_pasids[i].ep = ATS_TESTDEV_NONE;
 
 	ret = pci_register_driver(&atd_driver);
 	if (ret)

@@ -20,6 +20,7 @@
 #define ATS_TESTDEV_MAX_EPS	8
 #define ATS_TESTDEV_MAX_BUFS	16
 #define ATS_TESTDEV_MAX_DOMS	4
+#define ATS_TESTDEV_MAX_PASIDS	8
 #define ATS_TESTDEV_NONE	0xffffffffU
 
 #define ATS_TESTDEV_HAS_ATS	0x1	/* has the ATS capability */
@@ -107,6 +108,19 @@ struct ats_testdev_fill {
 	__u64 pattern;
 };
 
+/*
+ * PASID_ATTACH and PASID_DETACH: a domain for one PASID of an endpoint, beside
+ * that of its RID. SVA_BIND gives the endpoint the address space of the caller,
+ * which has to hand over pages that are there: nobody asks for those that are
+ * not.
+ */
+struct ats_testdev_pasid {
+	__u32 ep;
+	__u32 pasid;		/* out for SVA_BIND */
+	__u32 dom;		/* PASID_ATTACH */
+	__u32 pad;
+};
+
 /* Counts 8-byte words w with w != pattern and (w & mask) == value */
 struct ats_testdev_check {
 	__u32 buf;
@@ -147,5 +161,9 @@ struct ats_testdev_cost {
 #define ATS_TESTDEV_COST	_IOWR('A', 0x50, struct ats_testdev_cost)
 #define ATS_TESTDEV_STATIC	_IOWR('A', 0x4b, struct ats_testdev_static)
 #define ATS_TESTDEV_WATCH	_IOWR('A', 0x4c, struct ats_testdev_watch)
+#define ATS_TESTDEV_PASID_ATTACH _IOW('A', 0x50, struct ats_testdev_pasid)
+#define ATS_TESTDEV_PASID_DETACH _IOW('A', 0x51, struct ats_testdev_pasid)
+#define ATS_TESTDEV_SVA_BIND	_IOWR('A', 0x52, struct ats_testdev_pasid)
+#define ATS_TESTDEV_SVA_UNBIND	_IOW('A', 0x53, struct ats_testdev_pasid)
 
 #endif /* ATS_TESTDEV_UAPI_H */
