@@ -80,6 +80,10 @@ qtest: ## tests of QEMU's model
 	@$(SETUP) qemu 3
 	@$(PY) tools/checks/run.py qtest
 
+bench: ## what the fence costs, beside the limits, in $(O)/bench/cost
+	@$(SETUP) all 7
+	@$(PY) tools/bench/cost.py --out $(O)
+
 mutants: ## each safeguard taken out once: the tests have to notice
 	@$(SETUP) all 7
 	@$(PY) tools/checks/run.py mutants
@@ -106,4 +110,4 @@ help: ## this text
 	  SOB      '"Name <mail>" that signs the patches of make series ($(or $(SOB),nobody))' \
 	  JOBS     'compiler jobs ($(or $(JOBS),one per processor))'
 
-.PHONY: demo check setup kernels qemu series tree absorb kunit qtest mutants clean help
+.PHONY: demo check setup kernels qemu series tree absorb kunit qtest bench mutants clean help

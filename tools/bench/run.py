@@ -74,6 +74,7 @@ class Config:
     devices: tuple = ()             # further -device arguments
     ports: bool = False             # each endpoint on a bus of its own, below a root port
     icount_shift: int = 4
+    events: str = TRACE_EVENTS      # that a trace has
 
 
 @dataclasses.dataclass
@@ -177,7 +178,7 @@ def boot(qemu, kernel, initrd, cfg, out):
     out.mkdir(parents=True, exist_ok=True)
     for name in ("console.log", "verdict.log", "trace.log"):
         (out / name).unlink(missing_ok=True)
-    (out / "trace.events").write_text(TRACE_EVENTS)
+    (out / "trace.events").write_text(cfg.events)
     argv = qemu_argv(Path(qemu).resolve(), Path(kernel).resolve() / "Image",
                      Path(initrd).resolve(), cfg)
     start, timed_out = time.monotonic(), False
