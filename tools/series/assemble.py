@@ -7,12 +7,14 @@ Reads tools/series/hooks/ and the files that they claim; writes $(O)/linux
 Does not fetch or unpack any source (tools/setup does), does not build.
 """
 import argparse
+import json
 import re
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import bases                                                   # noqa: E402
+import overlay as overlays                                     # noqa: E402
 import repo as R                                               # noqa: E402
 from repo import SeriesError                                   # noqa: E402
 
@@ -35,14 +37,19 @@ def source_of(out):
     return link.resolve(), version
 
 
-def open_repo(out, base):
-    """$(O)/linux with base and series assembled; returns (repo, version)."""
+def import_base(out, base):
+    """linux/ in the base's folder with refs/atc/base; returns (repo, version)."""
     src, version = source_of(out)
     have, _ = R.kernel_version(src)
     if have != base:
         raise SeriesError(f"{src} is a {have} kernel, BASE is {base}")
     own = version.endswith("(own tree)")
-    repo = R.import_source(out / "linux", src, version, pristine=not own)
+    return R.import_source(out / "linux", src, version, pristine=not own), version
+
+
+def open_repo(out, base):
+    """The same with the series assembled."""
+    repo, version = import_base(out, base)
     R.assemble(repo, base, R.read_hooks(base))
     return repo, version
 
@@ -86,7 +93,50 @@ def export(repo, base, version, dest, sob):
     return count
 
 
-def make_tree(repo, out):
+def key_of_tree(base, start):
+    """Hash of what the work tree of `base` is made from and absorb writes to."""
+    return R.series_key(start, R.common_hooks(), files=base == bases.DEFAULT)
+
+
+def tree_key(repo):
+    return (repo.path / ".git/atc-tree-key").read_text()
+
+
+def tree_files(repo):
+    """added_files() when the work tree was made."""
+    return json.loads((repo.path / ".git/atc-tree-files").read_text())
+
+
+def mark_tree(repo, start, base):
+    """Remember what the work tree was made from; absorb looks at it."""
+    repo.git("update-ref", "refs/atc/tree-start", start)
+    repo.git("update-ref", "refs/atc/tree-base", repo.ref(R.R_BASE))
+    (repo.path / ".git/atc-tree-key").write_text(key_of_tree(base, repo.ref(R.R_BASE)))
+    mark_files(repo, start)
+
+
+def added_files(repo, head):
+    """{path: blob} of the files that the commits up to `head` add, as they add them."""
+    rows = repo.git("log", "-r", "-z", "--raw", "--no-abbrev", "--no-renames", "--diff-filter=A", "--format=",
+                    f"{R.R_BASE}..{head}").stdout.decode("utf-8", "surrogateescape").split("\0")
+    rows = [row for row in rows if row]
+    return {path: meta.split()[3] for meta, path in zip(rows[::2], rows[1::2])}
+
+
+def mark_files(repo, head):
+    (repo.path / ".git/atc-tree-files").write_text(json.dumps(added_files(repo, head)))
+
+
+def place_tree(repo, tree, start):
+    """The work tree at `start`, on a branch of its own."""
+    if tree.exists():
+        R.Repo(tree).git("checkout", "-q", "-B", "edit", start)
+    else:
+        repo.git("worktree", "prune")
+        repo.git("worktree", "add", "-q", "-f", "-B", "edit", str(tree.resolve()), start)
+
+
+def make_tree(repo, out, base):
     """A work tree to edit, one commit per patch; never over unabsorbed work."""
     tree = out / "tree"
     start = repo.ref(R.R_SERIES)
@@ -94,36 +144,144 @@ def make_tree(repo, out):
         work = R.Repo(tree)
         dirty = work.out("status", "--porcelain", "-uno")
         head, was = work.ref("HEAD"), repo.ref("refs/atc/tree-start")
-        if head == start:
-            repo.git("update-ref", "refs/atc/tree-start", start)
-            return tree
-        if dirty or head != was:
+        if head != start and (dirty or head != was):
             raise SeriesError(f"{tree} has edits that are not absorbed: make absorb, or remove it")
-        work.git("checkout", "-q", "-B", "edit", start)
-    else:
-        repo.git("worktree", "prune")
-        repo.git("worktree", "add", "-q", "-f", "-B", "edit", str(tree.resolve()), start)
-    repo.git("update-ref", "refs/atc/tree-start", start)
-    repo.git("update-ref", "refs/atc/tree-base", repo.ref(R.R_BASE))
+    if not tree.exists() or head != start:
+        place_tree(repo, tree, start)
+    mark_tree(repo, start, base)
     return tree
+
+
+# -- a base that the hooks do not fit any more -------------------------------
+
+def common_commits(repo, src):
+    """{subject: commit} of the common hooks on the default base, for git to merge.
+
+    Of the default base only the files that the series touches, in the tree of
+    this base: enough for a three-way merge, and nothing else differs.
+    """
+    hooks = R.common_hooks()
+    names = sorted({n for hook in hooks for n in hook.touched()})
+    found = {}
+    with repo.index() as git:
+        git("read-tree", R.R_BASE)
+        R.store(git, {n: (src / n).read_bytes() for n in names if (src / n).exists()})
+        parent = repo.commit(git("write-tree").stdout.decode().strip(), repo.ref(R.R_BASE),
+                             f"Files of {bases.DEFAULT}\n".encode())
+        for hook in hooks:
+            parent = found[hook.subject] = R.commit_hook(repo, git, bases.DEFAULT, hook, parent)
+    return found
+
+
+def hooks_so_far(base):
+    """The hooks of a base; what stands in for none, or before none, is told and left out."""
+    hooks, lost = R.common_hooks(), []
+    subjects = {hook.subject: hook for hook in hooks}
+    for path in sorted((R.HOOKS / base).glob("*.overlay")):
+        overlay = overlays.Overlay(path)
+        if overlay.subject in subjects:
+            subjects[overlay.subject].overlay = overlay
+        else:
+            lost.append(path.name)
+    for path in sorted((R.HOOKS / base).glob("*.patch")):
+        own = R.Hook(path)
+        own.own = True
+        at = hooks.index(subjects[own.before]) if own.before in subjects else len(hooks)
+        hooks.insert(at, own)
+        if own.before and own.before not in subjects:
+            lost.append(path.name)
+    for name in lost:
+        print(f"hooks/{base}/{name}: no hook is called what it names; absorb sorts that out")
+    return hooks
+
+
+def refresh_tree(repo, out, base, src):
+    """Apply the hooks one by one; stop in a cherry-pick where one does not fit.
+
+    Called again after that was resolved, it goes on from there. Returns whether
+    the tree has all of them.
+    """
+    tree = out / "tree"
+    partial = repo.ref(R.R_PARTIAL)
+    if tree.exists():
+        work = R.Repo(tree)
+        if work.ref("CHERRY_PICK_HEAD") or work.out("status", "--porcelain", "-uno"):
+            raise SeriesError(f"{tree}: resolve, git add, git cherry-pick --continue; then make tree again")
+        if not partial and work.ref("HEAD") != repo.ref("refs/atc/tree-start"):
+            raise SeriesError(f"{tree} has edits that are not absorbed: make absorb, or remove it")
+    if not partial or not tree.exists():
+        place_tree(repo, tree, repo.ref(R.R_BASE))
+        mark_tree(repo, repo.ref(R.R_BASE), base)
+    work, hooks = R.Repo(tree), hooks_so_far(base)
+    head = work.ref("HEAD")
+    done = work.out("log", "--reverse", "--format=%s", f"{R.R_BASE}..{head}").splitlines()
+    if done != [hook.subject for hook in hooks[:len(done)]]:
+        raise SeriesError(f"{tree}: its commits are not the first {len(done)} hooks: remove it, make tree again")
+    common = None
+    for hook in hooks[len(done):]:
+        try:
+            with repo.index() as git:
+                git("read-tree", head)
+                head = R.commit_hook(repo, git, base, hook, head)
+            mark_files(repo, head)
+            continue
+        except SeriesError as e:
+            why = e
+        work.git("checkout", "-q", "-B", "edit", head)
+        repo.git("update-ref", R.R_PARTIAL, head)
+        common = common or common_commits(repo, src)
+        if hook.subject not in common:
+            raise SeriesError(f"{why}; commit what it is to be in {tree}, under its subject, then make tree again")
+        proc = work.git("-c", "merge.conflictStyle=diff3", "cherry-pick", "--keep-redundant-commits",
+                        common[hook.subject], check=False)
+        if proc.returncode:
+            print(f"{why}\nresolve that in {tree}"
+                  + (f" (as {hook.overlay.path.name} did before)" if hook.overlay else "")
+                  + ": git add, git cherry-pick --continue; then make tree again")
+            return False
+        print(f"{hook.name}: merged by git")
+        head = work.ref("HEAD")
+        mark_files(repo, head)
+    work.git("checkout", "-q", "-B", "edit", head)
+    repo.git("update-ref", "-d", R.R_PARTIAL)
+    return True
+
+
+def tree_for(args, out):
+    """make tree; for a base that the hooks do not fit, as far as they do."""
+    repo, _ = import_base(out, args.base)
+    try:
+        if repo.ref(R.R_PARTIAL):
+            raise SeriesError("going on")
+        R.assemble(repo, args.base, R.read_hooks(args.base))
+    except SeriesError:
+        if args.base == bases.DEFAULT:
+            raise
+        src, _ = source_of(bases.folder(args.out, bases.DEFAULT))
+        if not refresh_tree(repo, out, args.base, src):
+            sys.exit(1)
+        print(f"{out / 'tree'}: all patches are in; make absorb BASE={args.base} writes what differs")
+        return
+    tree = make_tree(repo, out, args.base)
+    print(f"{tree}: one commit per patch; edit, commit --amend or rebase -i, then make absorb")
 
 
 def main():
     ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    ap.add_argument("what", choices=["repo", "series", "tree"])
+    ap.add_argument("what", choices=["series", "tree"])
     ap.add_argument("--out", required=True, type=Path, help="build folder, $(O)")
     ap.add_argument("--base", default=bases.DEFAULT, choices=sorted(bases.BASES))
     ap.add_argument("--sob", default="")
     args = ap.parse_args()
     sob = parse_sob(args.sob)
-    repo, version = open_repo(args.out, args.base)
-    if args.what == "series":
-        dest = args.out / "series" / args.base
-        count = export(repo, args.base, version, dest, sob)
-        print(f"{dest}: cover letter and {count} patches for Linux {version}")
-    elif args.what == "tree":
-        tree = make_tree(repo, args.out)
-        print(f"{tree}: one commit per patch; edit, commit --amend or rebase -i, then make absorb")
+    out = bases.folder(args.out, args.base)
+    if args.what == "tree":
+        tree_for(args, out)
+        return
+    repo, version = open_repo(out, args.base)
+    dest = args.out / "series" / args.base
+    count = export(repo, args.base, version, dest, sob)
+    print(f"{dest}: cover letter and {count} patches for Linux {version}")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The kernel versions that the series is made for, and where Debian has them.
 
-To add one: a line here, and, only where a hook's text really differs, a
-tools/series/hooks/<base>/NNNN-slug.patch of the same name, which then stands
-in for the common one. What is not here: versions of packages; the newest one
-that the suites offer is taken.
+To add one: a line here, and what really differs in tools/series/hooks/<base>/
+(see README.md beside this file). What is not here: versions of packages; the
+newest one that the suites offer is taken.
 """
+from pathlib import Path
 from typing import NamedTuple
 
 
@@ -16,5 +16,16 @@ class Base(NamedTuple):
 
 BASES = {
     "7.2": Base("linux-source-7.2", ("trixie-backports", "forky", "sid")),
+    "7.3": Base("linux-source-7.3", ("trixie-backports", "forky", "sid", "experimental")),
 }
 DEFAULT = "7.2"
+
+
+def folder(out, base):
+    """Where a base is unpacked, built and run: $(O), or a folder in it."""
+    return Path(out) if base == DEFAULT else Path(out) / base
+
+
+def others(base):
+    """The bases besides `base`."""
+    return [name for name in BASES if name != base]

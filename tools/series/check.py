@@ -19,6 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import absorb as A                                             # noqa: E402
 import assemble as S                                           # noqa: E402
+import bases                                                   # noqa: E402
 import repo as R                                               # noqa: E402
 from repo import SeriesError                                   # noqa: E402
 
@@ -166,14 +167,12 @@ def essence(hook):
     Those are the places of its hunks, the lines around them, and the hashes and
     the statistics that follow from them.
     """
-    message, _, diff = hook.read_text().partition("\n---\n")
+    message, _, diff = hook.read_text().partition("\n\n" if hook.suffix == ".overlay" else "\n---\n")
     return message, [line for line in diff.splitlines()
                      if line.startswith(("diff --git ", "+", "-"))]
 
 
 def check_absorb(repo, base, version, out):
-    if (R.HOOKS / base).exists():
-        return "skipped: own hooks for this base"
     with tempfile.TemporaryDirectory(prefix="atc-abs.") as tmp:
         tmp = Path(tmp)
         hooks = tmp / "hooks"
@@ -182,8 +181,13 @@ def check_absorb(repo, base, version, out):
         for name in adds:
             (tmp / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(R.TOP / name, tmp / name)
-        A.absorb(repo, repo.ref(R.R_BASE), repo.ref(R.R_SERIES), hooks, tmp, lambda said: None)
-        was, now = ({h.name: essence(h) for h in d.glob("*.patch")} for d in (R.HOOKS, hooks))
+        first, last = repo.ref(R.R_BASE), repo.ref(R.R_SERIES)
+        if base == bases.DEFAULT:
+            A.absorb(repo, first, last, hooks, tmp, lambda said: None)
+        else:
+            A.absorb_base(base, repo, first, last, hooks, lambda said: None)
+        was, now = ({str(h.relative_to(d)): essence(h) for h in d.rglob("*.*") if h.is_file()}
+                    for d in (R.HOOKS, hooks))
         other = [n for n in sorted(was.keys() | now.keys()) if was.get(n) != now.get(n)]
         other += [n for n in sorted(adds) if (tmp / n).read_bytes() != (R.TOP / n).read_bytes()]
         if other:
@@ -206,7 +210,7 @@ def main():
     ap.add_argument("--out", required=True, type=Path)
     ap.add_argument("--base", required=True)
     args = ap.parse_args()
-    repo, version = S.open_repo(args.out, args.base)
+    repo, version = S.open_repo(bases.folder(args.out, args.base), args.base)
     print(f"KTAP version 1\n1..{len(CHECKS)}")
     bad = 0
     for number, (title, func) in enumerate(CHECKS, 1):

@@ -11,6 +11,7 @@ interruption and a second run costs next to nothing:
   work repository         $(O)/linux with base and series (tools/series)
   QEMU                    $(O)/qemu (tools/qemu/build)
   kernels                 $(O)/kernel/{unpatched,patched} (tools/bench/kernel.py)
+  debug, kcsan            $(O)/kernel/patched-{debug,kcsan}, the same way
 
 What is built and how is those tools' own matter, not this file's.
 """
@@ -46,7 +47,9 @@ NEEDS = {
     "series": ("kernel-source", "repo"),
     "kernels": ("kernel-source", "repo", "unpatched", "patched"),
     "qemu": ("qemu-source", "qemu"),
+    "tree": ("kernel-source", "repo"),
     "all": ("kernel-source", "qemu-source", "repo", "qemu", "unpatched", "patched"),
+    "check": ("kernel-source", "qemu-source", "repo", "qemu", "unpatched", "patched", "debug", "kcsan"),
 }
 
 
@@ -74,11 +77,18 @@ def need_room(path, gib, what):
 
 
 class Setup:
-    def __init__(self, args, steps):
-        self.args, self.steps = args, steps
+    def __init__(self, args, steps, base):
+        self.args, self.steps, self.name = args, steps, base
         self.out, self.cache = args.out, args.cache
-        self.base = bases.BASES[args.base]
+        self.work = bases.folder(args.out, base)
+        self.base = bases.BASES[base]
         self.apt = None
+
+    def step(self, title, log):
+        """A step on the kernel: BASE's goes without saying."""
+        if self.name == self.args.base:
+            return self.steps.step(title, log)
+        return self.steps.step(f"{self.name}: {title}", f"{log}-{self.name}")
 
     def indexes(self, step):
         """apt's package lists of the suites that matter, read at most once a run."""
@@ -132,19 +142,19 @@ class Setup:
     # -- sources --
 
     def kernel_source(self):
-        with self.steps.step("kernel source", "kernel-source") as step:
+        with self.step("kernel source", "kernel-source") as step:
             if self.args.ksrc:
                 tree = Path(self.args.ksrc).resolve()
                 base, version = R.kernel_version(tree)
-                if base != self.args.base:
-                    raise StepError(f"KSRC={tree} is a {base} kernel, BASE is {self.args.base}")
-                self.use("kernel", tree, f"{version} (own tree)")
+                if base != self.name:
+                    raise StepError(f"KSRC={tree} is a {base} kernel, BASE is {self.name}")
+                self.use(self.work, "kernel", tree, f"{version} (own tree)")
                 step.state = f"own tree, {version}"
                 return
-            wanted = self.args.base + "."
+            wanted = self.name + "."
 
             def fits(v):
-                return (upstream(v) + ".").startswith(wanted) or upstream(v).startswith(self.args.base + "~")
+                return (upstream(v) + ".").startswith(wanted) or upstream(v).startswith(self.name + "~")
             memo = self.cache / "dl" / f"{self.base.package}.json"
             package = sources.recall(memo, fits)
             tree = package and self.cache / "src" / f"linux-{upstream(package.version)}"
@@ -162,7 +172,8 @@ class Setup:
                 tree = self.cache / "src" / f"linux-{upstream(package.version)}"
                 sources.unpack(deb, tree, step, f"./usr/src/{self.base.package}.tar.xz")
                 step.state = f"{package.version}, done"
-            self.use("kernel", tree, f"{upstream(package.version)} (Debian {self.base.package} {package.version})")
+            self.use(self.work, "kernel", tree,
+                     f"{upstream(package.version)} (Debian {self.base.package} {package.version})")
 
     def qemu_source(self):
         with self.steps.step("QEMU source", "qemu-source") as step:
@@ -174,7 +185,7 @@ class Setup:
                     raise StepError(f"QEMU_SRC={tree} is not a QEMU source tree: no VERSION in it") from e
                 if not QEMU_VERSION.match(version):
                     raise StepError(f"QEMU_SRC={tree} is QEMU {version}; the model is for 10.0.x")
-                self.use("qemu", tree, f"{version} (own tree)")
+                self.use(self.out, "qemu", tree, f"{version} (own tree)")
                 step.state = f"own tree, {version}"
                 self.meson(step)
                 return
@@ -196,7 +207,7 @@ class Setup:
                 tree = self.cache / "src" / f"qemu-{upstream(package.version)}"
                 sources.unpack(tar, tree, step)
                 step.state = f"{package.version}, done"
-            self.use("qemu", tree, f"{upstream(package.version)} (Debian {package.version})")
+            self.use(self.out, "qemu", tree, f"{upstream(package.version)} (Debian {package.version})")
             self.meson(step)
 
     def fetch_or_look_again(self, package, memo, step, look):
@@ -213,18 +224,22 @@ class Setup:
             sources.remember(memo, found)
             return sources.fetch(found, self.cache / "dl", step)
 
-    def use(self, name, tree, version):
-        point(self.out / "src" / name, tree.resolve())
-        (self.out / "src" / f"{name}.version").write_text(version + "\n")
+    @staticmethod
+    def use(out, name, tree, version):
+        point(out / "src" / name, tree.resolve())
+        (out / "src" / f"{name}.version").write_text(version + "\n")
 
     # -- builds --
 
     def repo(self):
-        with self.steps.step("series on the kernel source", "series") as step:
-            if not (self.out / "linux/.git/atc-import").exists():
-                need_room(self.out, 6, "the work trees and builds")
+        with self.step("series on the kernel source", "series") as step:
+            if not (self.work / "linux/.git/atc-import").exists():
+                need_room(self.work, 6, "the work trees and builds")
             began = time.monotonic()
-            assemble.open_repo(self.out, self.args.base)
+            if self.args.verb == "tree":
+                assemble.import_base(self.work, self.name)
+            else:
+                assemble.open_repo(self.work, self.name)
             if time.monotonic() - began < 2:
                 step.up_to_date()
 
@@ -243,17 +258,22 @@ class Setup:
                 step.up_to_date()
 
     def kernel(self, state):
-        with self.steps.step(f"building the {state} kernel", f"kernel-{state}") as step:
-            kernels = kernel.Kernels(self.out, self.args.base, self.args.jobs)
+        with self.step(f"building the {state} kernel", f"kernel-{state}") as step:
+            kernels = kernel.Kernels(self.work, self.name, self.args.jobs)
             # The baseline always: it needs the tree in its pristine state,
             # and going back there later recompiles what the series touches.
-            kernels.build(state, step, sparse=self.args.sparse or state == "unpatched")
+            sparse = (self.args.sparse or state == "unpatched") and self.name == self.args.base
+            kernels.build(state, step, sparse=sparse)
+
+    def flavour(self, name):
+        with self.steps.step(f"building the {name} kernel", f"kernel-patched-{name}") as step:
+            kernel.Kernels(self.work, self.name, self.args.jobs, name).build("patched", step)
 
     def kernel_order(self, needs):
         """Begin with the kernel that the tree stands at: one switch less."""
-        repo = R.Repo(self.out / "linux")
-        if "unpatched" in needs and (self.out / "obj/lean/vmlinux").exists() and \
-           (self.out / "linux/.git").exists() and repo.ref("HEAD") != repo.ref(R.R_BASE):
+        repo = R.Repo(self.work / "linux")
+        if "unpatched" in needs and (self.work / "obj/lean/vmlinux").exists() and \
+           (self.work / "linux/.git").exists() and repo.ref("HEAD") != repo.ref(R.R_BASE):
             return [n for n in needs if n != "unpatched"] + ["unpatched"]
         return needs
 
@@ -261,9 +281,26 @@ class Setup:
         todo = {"kernel-source": self.kernel_source, "qemu-source": self.qemu_source,
                 "repo": self.repo, "qemu": self.qemu,
                 "unpatched": lambda: self.kernel("unpatched"),
-                "patched": lambda: self.kernel("patched")}
+                "patched": lambda: self.kernel("patched"),
+                "debug": lambda: self.flavour(kernel.DEBUG),
+                "kcsan": lambda: self.flavour(kernel.KCSAN)}
         for need in self.kernel_order(needs):
             todo[need]()
+        if self.work != self.out:
+            point(self.work / "qemu", "../qemu")
+
+
+def run(args, steps):
+    """All steps of a verb."""
+    if args.verb == "tree" and args.base != bases.DEFAULT:
+        # git merges with it what does not fit
+        default = Setup(args, steps, bases.DEFAULT)
+        default.kernel_source()
+    Setup(args, steps, args.base).run(NEEDS[args.verb])
+    # An own tree is of one version; then nothing is fetched for the others.
+    if args.verb == "check" and not args.ksrc:
+        for base in bases.others(args.base):
+            Setup(args, steps, base).run(OTHERS)
 
 
 def main():
@@ -298,7 +335,7 @@ def main():
         steps = progress.Steps(args.out, args.total, verbose=bool(env.get("V")), first=2)
         steps.record("packages", args.packages_took, "")
         try:
-            Setup(args, steps).run(NEEDS[args.verb])
+            run(args, steps)
         finally:
             steps.write_budget()
 

@@ -194,13 +194,6 @@ class Toy(unittest.TestCase):
         (self.hooks / "0001-other.patch").write_text(path.read_text())
         self.refuses("same number")
 
-    def test_base_specific_hook_stands_in(self):
-        path = sorted(self.hooks.glob("*.patch"))[0]
-        (self.hooks / "7.2").mkdir()
-        (self.hooks / "7.2" / path.name).write_text(path.read_text().replace("line three", "line drei"))
-        made = self.assemble()
-        self.assertIn("line drei", self.repo.out("show", f"{made}:drivers/a.c"))
-
     def test_export(self):
         self.assemble()
         dest = self.tmp / "mails"
