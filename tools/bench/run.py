@@ -32,6 +32,10 @@ import splats                                                  # noqa: E402
 # with ATS and one without that have their own.
 ENDPOINTS = [("ep0", True), ("ep1", True), ("ep2", True), ("ep3", True), ("ep4", False)]
 FIRST_SLOT = 1
+MAX_ENDPOINTS = 8       # that the module knows; a scenario may add some
+
+SHIFT = 4               # an instruction takes 2^SHIFT ns, if they are counted
+PERIOD_US = 200         # of the hammers
 
 BLAME = re.compile(r"^(?:[\w-]+ )?([0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]): (.*)")
 ABOUT_ATS = re.compile(r"\b(ATS|ATC)\b")
@@ -73,7 +77,7 @@ class Config:
     append: tuple = ()              # further words for the kernel
     devices: tuple = ()             # further -device arguments
     ports: bool = False             # each endpoint on a bus of its own, below a root port
-    icount_shift: int = 4
+    icount_shift: int = SHIFT
     events: str = TRACE_EVENTS      # that a trace has
 
 
@@ -93,7 +97,7 @@ class Boot:
 
     def endpoints(self, key):
         """Numbers of the endpoints for which the verdict has a non-zero key."""
-        return [n for n in range(len(ENDPOINTS)) if self.ktap.number(f"ep{n}.{key}", 0)]
+        return [n for n in range(MAX_ENDPOINTS) if self.ktap.number(f"ep{n}.{key}", 0)]
 
     def blamed(self):
         """{endpoint: line} that the kernel's log names in connection with ATS.
@@ -101,7 +105,7 @@ class Boot:
         Not what it says of the driver's own events, whose lines begin with the
         SMMU: an event of a device is no blame.
         """
-        bdfs = {self.ktap.values.get(f"ep{n}.bdf"): n for n in range(len(ENDPOINTS))}
+        bdfs = {self.ktap.values.get(f"ep{n}.bdf"): n for n in range(MAX_ENDPOINTS)}
         found = {}
         for line in self.console().splitlines():
             line = splats.strip(line)
@@ -260,7 +264,7 @@ def main():
     p.add_argument("--cpus", type=int, default=2)
     p.add_argument("--msi", action="store_true", help="CMD_SYNC completes by an MSI write")
     p.add_argument("--icount", action="store_true", help="one instruction after the other")
-    p.add_argument("--icount-shift", type=int, default=4,
+    p.add_argument("--icount-shift", type=int, default=SHIFT,
                    help="an instruction takes 2^N ns (default: %(default)s)")
     p.add_argument("--timeout-us", type=int, default=200_000, help="the SMMU's (virtual)")
     p.add_argument("--option", action="append", default=[], metavar="KEY=VALUE",

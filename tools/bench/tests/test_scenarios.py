@@ -96,6 +96,20 @@ class Patched(unittest.TestCase):
                 self.assertEqual(good(scenarios.judge_patched(boot(console=console, **values))),
                                  ok)
 
+    def test_blame_that_depends_on_who_comes_first(self):
+        line = "[    1.0] pci 0000:00:02.0: ATC invalidation was not answered"
+        values = {"ep1.bdf": "0000:00:02.0", "ep1.spared": 1}
+        for console, more in (([line], {}), ([], {}), ([], {"ep1.inv_ignored": 1})):
+            with self.subTest(console=console, more=more):
+                self.assertTrue(good(scenarios.judge_patched(
+                    boot(console=console, **values, **more))))
+
+    def test_time(self):
+        for ns, ok in ((209_000_000, True), (211_000_000, False), (0, False)):
+            with self.subTest(ns):
+                self.assertEqual(good(scenarios.judge_patched(
+                    boot(**{"flush.ns": ns}), 1.05)), ok)
+
     def test_no_end(self):
         self.assertFalse(good(scenarios.judge_patched(boot(finished=False))))
 
@@ -133,6 +147,18 @@ class Table(unittest.TestCase):
     def test_both_completions_and_both_cpu_counts(self):
         jobs = [j for j in scenarios.all_jobs() if j.scenario.name == "one-dead-of-three"]
         self.assertEqual(len(jobs), 4)
+
+    def test_slow_instructions_keep_the_hammer_in_step(self):
+        job = next(j for j in scenarios.all_jobs() if j.scenario.name == "reset-twice")
+        cfg = scenarios.config(job, 1)
+        self.assertEqual((cfg.icount, cfg.icount_shift, cfg.options["period_us"]),
+                         (True, 8, 3200))
+
+    def test_not_part_of_a_run_without_only(self):
+        extra = [s.name for s in scenarios.SCENARIOS if not s.default]
+        self.assertFalse({j.scenario.name for j in scenarios.all_jobs()} & set(extra))
+        for name in extra:
+            self.assertTrue(scenarios.all_jobs({name}))
 
     def test_filter(self):
         self.assertEqual(len(scenarios.all_jobs({"reset.1cpu.msi"})), 1)

@@ -88,7 +88,9 @@ void ats_find_endpoints(void)
 	bool ats, want;
 	int ep;
 
-	for (ep = 0; ep < NR_EPS; ep++) {
+	for (ep = 0; ep < MAX_EPS; ep++) {
+		if (!ats_there(ep) && ep >= NR_EPS)
+			break;
 		get_info(ep);
 		ksft_print_msg("ep%d.bdf=%s\n", ep, info[ep].bdf);
 		ksft_print_msg("ep%d.sid=%#x\n", ep, info[ep].sid);
@@ -111,6 +113,14 @@ void get_info(int ep)
 {
 	info[ep].ep = ep;
 	do_ioctl(ATS_TESTDEV_INFO, &info[ep], "info");
+}
+
+/* Does the module have an endpoint of that number (now)? */
+bool ats_there(int ep)
+{
+	struct ats_testdev_info arg = { .ep = ep };
+
+	return !ioctl(dev, ATS_TESTDEV_INFO, &arg);
 }
 
 /* What the endpoint's config space says, not what the kernel believes */
@@ -276,8 +286,8 @@ long flush_cpu(void)
 }
 
 /*
- * The trio in a domain that they share, or, with @lay->alone, a target by
- * itself. The others have their default domains.
+ * The trio, and targets beyond NR_EPS, in a domain that they share, or, with
+ * @lay->alone, a target by itself. The others have their default domains.
  */
 void ats_setup(struct ats_layout *lay)
 {
@@ -294,8 +304,10 @@ void ats_setup(struct ats_layout *lay)
 		return;
 	lay->part |= EP(TRIO) - 1;
 	lay->dom = ats_domain(0);
-	for (ep = 0; ep < TRIO; ep++)
-		ats_attach(ep, lay->dom);
+	for (ep = 0; ep < MAX_EPS; ep++) {
+		if (ep < TRIO || (ep >= NR_EPS && lay->targets & EP(ep)))
+			ats_attach(ep, lay->dom);
+	}
 	map_dom(lay->kept, lay->dom, KEPT_IOVA);
 	map_dom(lay->victim, lay->dom, VICTIM_IOVA);
 }
@@ -307,7 +319,7 @@ bool ats_prepare(const struct ats_layout *lay, int ep)
 
 	a->attr = ep == NEIGHBOUR ? ATD_ATTR_UNTRANSLATED : ATD_ATTR_ATC;
 	a->len = VICTIM_PAGES * PAGE;
-	if (ep >= TRIO) {
+	if (ep == LONER || ep == NEIGHBOUR) {
 		a->addr = map_dma(a->buf, ep);
 	} else if (lay->alone) {
 		a->buf = lay->victim;

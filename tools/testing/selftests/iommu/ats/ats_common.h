@@ -53,6 +53,7 @@
 #define TRIO		3	/* endpoints 0 to 2 share a domain */
 #define LONER		3	/* ATS, a domain of its own */
 #define NEIGHBOUR	4	/* no ATS, a domain of its own */
+#define PLUGGED		5	/* and on: ATS, if the machine has them at all */
 #define EP(n)		(1u << (n))
 #define ALL_EPS		(EP(NR_EPS) - 1)
 
@@ -133,6 +134,7 @@ int ats_open(void);
 void ats_find_endpoints(void);
 void do_ioctl(unsigned long cmd, void *arg, const char *what);
 void get_info(int ep);
+bool ats_there(int ep);
 bool ats_is_on(int ep);
 __u32 alloc_buf(unsigned int pages);
 __u32 ats_domain(int ep);

@@ -877,6 +877,7 @@ static int atd_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 		return ret;
 	pci_set_master(pdev);
 	pci_set_drvdata(pdev, ep);
+	pci_save_state(pdev);
 
 	guard(rwsem_write)(&atd_rwsem);
 	for (i = 0; i < ATS_TESTDEV_MAX_EPS; i++) {
@@ -932,7 +933,27 @@ static void atd_reset_done(struct pci_dev *pdev)
 		pci_err(pdev, "does not answer after the reset\n");
 }
 
+/* Error recovery: nothing of the endpoint's is worth saving, have it reset */
+static pci_ers_result_t atd_error_detected(struct pci_dev *pdev,
+					   pci_channel_state_t state)
+{
+	return state == pci_channel_io_perm_failure ?
+		       PCI_ERS_RESULT_DISCONNECT : PCI_ERS_RESULT_NEED_RESET;
+}
+
+static pci_ers_result_t atd_slot_reset(struct pci_dev *pdev)
+{
+	struct atd_ep *ep = pci_get_drvdata(pdev);
+
+	pci_restore_state(pdev);
+	if (readl(ep->regs + ATD_ID) != ATD_ID_MAGIC)
+		return PCI_ERS_RESULT_DISCONNECT;
+	return PCI_ERS_RESULT_RECOVERED;
+}
+
 static const struct pci_error_handlers atd_err_handler = {
+	.error_detected = atd_error_detected,
+	.slot_reset = atd_slot_reset,
 	.reset_prepare = atd_reset_prepare,
 	.reset_done = atd_reset_done,
 };

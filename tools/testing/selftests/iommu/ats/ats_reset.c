@@ -1,0 +1,700 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Which resets let a fenced endpoint use ATS again, and what does not?
+ *
+ * Every scenario begins with an endpoint that does not answer and is fenced
+ * before the flush returns: the oracle is that of ats_fence. Then comes what
+ * the scenario is about, after which the endpoint has to be in one of two
+ * states, tried from the outside:
+ *
+ * fenced  its writes to a page that the test owns are refused, by the hundred,
+ *	   and no flush asks it or waits for it;
+ * healed  it fills its ATC, writes through it, and a flush is answered at once,
+ *	   with no write behind it.
+ *
+ * The bait is a page whose physical address the test knows, so that a fenced
+ * endpoint needs no ATC to try: a reset empties the ATC.
+ *
+ * Endpoints as for ats_fence; PLUGGED is one below a port of its own, with a
+ * bus reset and a slot.
+ *
+ * What this is not: a test of the PCI core's resets. That the endpoint was
+ * reset at all is seen from its counter.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <linux/pci_regs.h>
+
+#include "kselftest.h"
+#include "ats_common.h"
+
+#define DEAD	1		/* in most scenarios */
+#define SIBLING	(PLUGGED + 1)	/* the other function of PLUGGED */
+
+struct scenario {
+	struct ats_scenario is;
+	unsigned int dead;	/* who does not answer */
+	int ep;			/* of these, whom the scenario is about */
+	bool alone;
+	bool for_ever;		/* not even after a reset */
+	void (*meanwhile)(int ep);	/* during the flush */
+	void (*then)(int ep);
+	unsigned int cases;	/* that it reports */
+};
+
+static const struct scenario *sc;
+static struct ats_layout lay;
+static __u64 next_iova = SECOND_IOVA;
+static __u32 bait;
+static __u64 bait_pa;
+
+/*
+ * A page that is nobody's, and where it is: LONER's ATC tells. It stays mapped
+ * for LONER.
+ */
+static void lay_bait(void)
+{
+	__u64 iova;
+
+	bait = alloc_buf(1);
+	iova = map_dma(bait, LONER);
+	if (command(LONER, ATD_CMD_ATC_FILL, iova, PAGE) != ATD_OK ||
+	    command(LONER, ATD_CMD_ATC_LOOKUP, iova, PAGE) != ATD_OK)
+		ksft_exit_fail_msg("no address for the bait\n");
+	bait_pa = peek(LONER, ATD_DATA, 8);
+	ats_fill_buf(bait, REFILL);
+}
+
+static __u64 map_for(__u32 buf, int ep)
+{
+	__u64 iova = next_iova;
+
+	if (lay.alone)
+		return map_dma(buf, ep);
+	next_iova += 0x1000000;
+	map_dom(buf, lay.dom, iova);
+	return iova;
+}
+
+static void unmap(struct ats_testdev_flush *f, __u32 buf, unsigned int mark)
+{
+	*f = (struct ats_testdev_flush) {
+		.buf = buf, .pattern = REFILL, .mark = mark,
+	};
+	do_ioctl(ATS_TESTDEV_UNMAP, f, "unmap");
+}
+
+/* The hammer that needs no ATC has written in vain */
+static bool tries_in_vain(int ep)
+{
+	bool ok;
+
+	wait_for_attempts(ep, ENOUGH);
+	hammer_off(ep);
+	ok = !counter(ep, ATD_ACCEPTED_AFTER) &&
+	     counter(ep, ATD_REFUSED_AFTER) >= ENOUGH && !corrupted(bait);
+	if (!ok)
+		ksft_print_msg("endpoint %d: %llu writes landed, %llu refused\n",
+			       ep, counter(ep, ATD_ACCEPTED_AFTER),
+			       counter(ep, ATD_REFUSED_AFTER));
+	return ok;
+}
+
+static bool fenced(int ep)
+{
+	struct ats_testdev_flush f;
+	__u64 asked;
+	__u32 buf;
+	bool ok;
+
+	ats_fill_buf(bait, REFILL);
+	poke(ep, ATD_MARK, 4, ATD_MARK_START);
+	hammer(ep, bait_pa, PAGE, ATD_ATTR_RAW_TRANSLATED);
+	ok = tries_in_vain(ep);
+
+	buf = alloc_buf(1);
+	map_for(buf, ep);
+	asked = counter(ep, ATD_INV_RECEIVED);
+	unmap(&f, buf, EP(LONER));
+	asked = counter(ep, ATD_INV_RECEIVED) - asked;
+	if (asked || f.ns > limit_ns())
+		ksft_print_msg("endpoint %d: asked %llu times, %llu ns\n", ep,
+			       asked, f.ns);
+	return ok && !asked && f.ns <= limit_ns();
+}
+
+/* Fills, writes, and after the flush writes no more. It does not answer: false */
+static bool healed(int ep)
+{
+	struct ats_testdev_flush f;
+	__u32 buf;
+	__u64 iova;
+	bool ok;
+	int i;
+
+	buf = alloc_buf(1);
+	iova = map_for(buf, ep);
+	ok = ats_is_on(ep) &&
+	     command(ep, ATD_CMD_ATC_FILL, iova, PAGE) == ATD_OK;
+	poke(ep, ATD_CMD, 4, ATD_CMD_CLEAR_COUNTERS);
+	hammer(ep, iova, PAGE, ATD_ATTR_ATC);
+	for (i = 0; i < patience(64) && counter(ep, ATD_ACCEPTED) < 64; i++)
+		nap();
+	ok &= counter(ep, ATD_ACCEPTED) >= 64 && tagged(buf, ep).words;
+	unmap(&f, buf, EP(ep));
+	wait_for_attempts(ep, ENOUGH);
+	hammer_off(ep);
+	ok &= counter(ep, ATD_MISSED_AFTER) >= ENOUGH &&
+	      !counter(ep, ATD_ACCEPTED_AFTER) && !corrupted(buf) &&
+	      f.ns <= limit_ns();
+	if (!ok)
+		ksft_print_msg("endpoint %d: ATS %d, %llu ns, %llu landed\n", ep,
+			       ats_is_on(ep), f.ns,
+			       counter(ep, ATD_ACCEPTED_AFTER));
+	return ok;
+}
+
+/* A healthy endpoint goes dead, and the next flush finds out */
+static void go_dead(int ep)
+{
+	struct ats_testdev_flush f;
+	__u32 buf = alloc_buf(1);
+
+	map_for(buf, ep);
+	ats_misbehave(ep, ATD_INV_NEVER_UNTIL_RESET, 0);
+	unmap(&f, buf, EP(LONER));
+}
+
+static bool offers(int ep, const char *method)
+{
+	char path[96], text[128] = "", *word, *save;
+	int fd;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/reset_method",
+		 info[ep].bdf);
+	fd = open(path, O_RDONLY);
+	if (fd < 0)
+		return false;
+	if (read(fd, text, sizeof(text) - 1) < 0)
+		text[0] = '\0';
+	close(fd);
+	for (word = strtok_r(text, "\n ", &save); word;
+	     word = strtok_r(NULL, "\n ", &save)) {
+		if (!strcmp(word, method))
+			return true;
+	}
+	return false;
+}
+
+static bool reset_by(int ep, const char *methods)
+{
+	__u64 resets = counter(ep, ATD_RESETS);
+
+	return sysfs_write(ep, "reset_method", methods) && sysfs_reset(ep) &&
+	       counter(ep, ATD_RESETS) > resets;
+}
+
+/* Choosing a method probes it, and probing is no reset */
+static void then_methods(int ep)
+{
+	static const char * const methods[] = { "flr", "pm", "bus" };
+	bool ok = true, offered[ARRAY_SIZE(methods)], first = true;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(methods); i++)
+		offered[i] = offers(ep, methods[i]);
+	for (i = 0; i < ARRAY_SIZE(methods); i++) {
+		if (offered[i])
+			ok &= sysfs_write(ep, "reset_method", methods[i]);
+	}
+	ok &= sysfs_write(ep, "reset_method", "bus flr");
+	ok &= sysfs_write(ep, "reset_method", "default");
+	ksft_test_result(ok && fenced(ep),
+			 "no choice of a reset method lifts the fence\n");
+
+	for (i = 0; i < ARRAY_SIZE(methods); i++) {
+		if (!offered[i]) {
+			ksft_test_result_skip("%s: the endpoint does not offer it\n",
+					      methods[i]);
+			continue;
+		}
+		if (!first)
+			go_dead(ep);
+		first = false;
+		ok = fenced(ep);
+		ok &= reset_by(ep, methods[i]);
+		ksft_test_result(ok && healed(ep), "%s brings ATS back\n",
+				 methods[i]);
+	}
+}
+
+/* Twice in a row is as good as once, and the next fault is a fault again */
+static void then_twice(int ep)
+{
+	bool ok;
+
+	ok = sysfs_reset(ep) && sysfs_reset(ep);
+	ksft_test_result(ok && healed(ep), "two resets bring ATS back\n");
+	go_dead(ep);
+	ksft_test_result(fenced(ep), "it is fenced a second time\n");
+	ok = sysfs_reset(ep);
+	ksft_test_result(ok && healed(ep), "the next reset brings ATS back\n");
+}
+
+static bool there(int ep)
+{
+	char path[96];
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s", info[ep].bdf);
+	return !access(path, F_OK);
+}
+
+static bool scan_again(void)
+{
+	int fd = open("/sys/bus/pci/rescan", O_WRONLY);
+	bool ok = fd >= 0 && write(fd, "1", 1) == 1;
+
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
+/*
+ * A bus reset needs the bus for itself when it happens, not only when it was
+ * chosen. So the endpoint's other function comes back in between.
+ */
+static void then_fail(int ep)
+{
+	bool ok;
+
+	ok = sysfs_write(SIBLING, "remove", "1") && !there(SIBLING) &&
+	     sysfs_write(ep, "reset_method", "bus");
+	ok &= scan_again() && there(SIBLING);
+	ok &= !sysfs_reset(ep);
+	ksft_test_result(ok && fenced(ep), "a reset that fails lifts nothing\n");
+
+	ok = sysfs_write(SIBLING, "remove", "1") && !there(SIBLING) &&
+	     sysfs_write(ep, "reset_method", "bus flr");
+	ok &= scan_again() && there(SIBLING) && sysfs_reset(ep);
+	ksft_test_result(ok && healed(ep),
+			 "the next method's success brings ATS back\n");
+}
+
+/* The reset's own attach sends an invalidation, which is not answered either */
+static void then_in_vain(int ep)
+{
+	ksft_test_result(sysfs_reset(ep) && fenced(ep),
+			 "reset, but still dead: it is fenced again\n");
+}
+
+static bool bind(int ep, const char *what)
+{
+	int fd = open(what, O_WRONLY);
+	bool ok = fd >= 0 && write(fd, info[ep].bdf, strlen(info[ep].bdf)) > 0;
+
+	if (fd >= 0)
+		close(fd);
+	if (!ok)
+		ksft_perror(what);
+	return ok;
+}
+
+#define DRIVER	"/sys/bus/pci/drivers/ats_testdev/"
+
+static bool load_module(void)
+{
+	int fd = open("module/ats_testdev.ko", O_RDONLY | O_CLOEXEC);
+	bool ok;
+
+	if (fd < 0)
+		fd = open("/ats_testdev.ko", O_RDONLY | O_CLOEXEC);
+	ok = fd >= 0 && !syscall(SYS_finit_module, fd, "", 0);
+	if (!ok)
+		ksft_perror("ats_testdev.ko");
+	close(fd);
+	return ok;
+}
+
+/* Buffers and domains go with the file */
+static bool unload_module(void)
+{
+	bool ok;
+
+	close(dev);
+	ok = !syscall(SYS_delete_module, "ats_testdev", O_NONBLOCK);
+	if (!ok)
+		ksft_perror("unload");
+	return ok;
+}
+
+static bool open_again(void)
+{
+	lay.alone = true;
+	if (ats_open()) {
+		ksft_perror(ATS_DEV);
+		return false;
+	}
+	lay_bait();
+	return true;
+}
+
+static void then_reload(int ep)
+{
+	bool ok;
+
+	ok = bind(ep, DRIVER "unbind");
+	lay.alone = true;
+	ok &= bind(ep, DRIVER "bind") && ats_there(ep);
+	ksft_test_result(ok && fenced(ep),
+			 "another binding of its driver lifts nothing\n");
+
+	ok = unload_module() && load_module() && open_again();
+	ksft_test_result(ok && fenced(ep),
+			 "nor does another load of its module\n");
+
+	ok = unload_module() && sysfs_reset(ep) && load_module() &&
+	     open_again();
+	ksft_test_result(ok && healed(ep),
+			 "rmmod, a reset and insmod bring ATS back\n");
+}
+
+/*
+ * Nobody's device: mapped into user space, with DMA enabled. What the driver or
+ * the PCI core does to stop a device is not what is to be tried here.
+ */
+static void *adopt(int ep)
+{
+	__u16 cmd = PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
+	char path[96];
+	void *bar;
+	int fd;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/config",
+		 info[ep].bdf);
+	fd = open(path, O_RDWR);
+	if (fd < 0 || pwrite(fd, &cmd, 2, PCI_COMMAND) != 2)
+		ksft_exit_fail_msg("%s: %s\n", path, strerror(errno));
+	close(fd);
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/resource0",
+		 info[ep].bdf);
+	fd = open(path, O_RDWR);
+	bar = mmap(NULL, ATD_BAR_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+		   0);
+	if (bar == MAP_FAILED)
+		ksft_exit_fail_msg("%s: %s\n", path, strerror(errno));
+	close(fd);
+	ats_set_bar(ep, bar);
+	return bar;
+}
+
+/* Removed, and found again, with its hammer going on all the time */
+static bool remove_and_rescan(int ep)
+{
+	void *bar;
+	bool ok;
+	int i;
+
+	ok = bind(ep, DRIVER "unbind");
+	lay.alone = true;
+	bar = adopt(ep);
+	ats_fill_buf(bait, REFILL);
+	poke(ep, ATD_MARK, 4, ATD_MARK_START);
+	hammer(ep, bait_pa, PAGE, ATD_ATTR_RAW_TRANSLATED);
+	wait_for_attempts(ep, ENOUGH);
+	ksft_print_msg("unbound.refused=%llu\n",
+		       counter(ep, ATD_REFUSED_AFTER));
+	ok &= counter(ep, ATD_REFUSED_AFTER) >= ENOUGH;
+	ats_set_bar(ep, NULL);
+	munmap(bar, ATD_BAR_SIZE);
+
+	ok &= sysfs_write(ep, "remove", "1") && !there(ep) && scan_again();
+	for (i = 0; i < 200 && !ats_there(ep); i++)
+		nap();
+	return ok && ats_there(ep);
+}
+
+static void then_rescan_dead(int ep)
+{
+	bool ok = remove_and_rescan(ep);
+
+	wait_for_attempts(ep, counter(ep, ATD_REFUSED_AFTER) + ENOUGH);
+	ksft_print_msg("rescan.escapes=%llu\n",
+		       counter(ep, ATD_ACCEPTED_AFTER));
+	ksft_print_msg("rescan.refused=%llu\n",
+		       counter(ep, ATD_REFUSED_AFTER));
+	ksft_test_result(tries_in_vain(ep) && ok,
+			 "removed and found again it writes at no moment\n");
+	ksft_test_result(fenced(ep), "and is fenced\n");
+	ksft_test_result(sysfs_reset(ep) && fenced(ep),
+			 "a reset does not help it\n");
+}
+
+static void then_rescan_healed(int ep)
+{
+	bool ok;
+
+	ats_misbehave(ep, ATD_INV_ANSWER, 0);
+	ok = remove_and_rescan(ep);
+	hammer_off(ep);
+	ksft_test_result(ok && healed(ep),
+			 "found again, answering, it has ATS back\n");
+}
+
+static void meanwhile_reset(int ep)
+{
+	if (!sysfs_reset(ep))
+		ksft_print_msg("no reset during the flush\n");
+}
+
+static void then_reset_meanwhile(int ep)
+{
+	ksft_print_msg("reset.resets=%llu\n", counter(ep, ATD_RESETS));
+	ksft_test_result(!counter(ep, ATD_ACCEPTED_AFTER) &&
+			 counter(ep, ATD_RESETS) == 1,
+			 "the endpoint was reset, and wrote nothing\n");
+	ksft_test_result(healed(ep), "a reset during the fence counts\n");
+}
+
+/* Two bytes of the endpoint's port, in its PCI Express capability */
+static bool port_write(int ep, int off, __u16 val)
+{
+	char path[96];
+	__u8 pos = PCI_CAPABILITY_LIST, cap[2] = {};
+	int fd, i;
+	bool ok;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/../config",
+		 info[ep].bdf);
+	fd = open(path, O_RDWR);
+	if (fd < 0 || pread(fd, &pos, 1, pos) != 1)
+		return false;
+	for (i = 0; i < 48 && pos; i++, pos = cap[1]) {
+		if (pread(fd, cap, 2, pos) != 2 || cap[0] == PCI_CAP_ID_EXP)
+			break;
+	}
+	ok = cap[0] == PCI_CAP_ID_EXP && pwrite(fd, &val, 2, pos + off) == 2;
+	close(fd);
+	return ok;
+}
+
+/*
+ * Without power the slot of the emulated port loses its card. The port's driver
+ * is not to see who did it: it finds the power on and the card gone, as after
+ * any that was pulled.
+ */
+static void meanwhile_pull(int ep)
+{
+	if (!port_write(ep, PCI_EXP_SLTCTL, PCI_EXP_SLTCTL_PWR_IND_OFF |
+			PCI_EXP_SLTCTL_PWR_OFF) ||
+	    !port_write(ep, PCI_EXP_SLTCTL, PCI_EXP_SLTCTL_PWR_IND_ON |
+			PCI_EXP_SLTCTL_PDCE | PCI_EXP_SLTCTL_DLLSCE |
+			PCI_EXP_SLTCTL_HPIE))
+		ksft_print_msg("the slot could not be switched off\n");
+}
+
+static void then_pulled(int ep)
+{
+	struct ats_testdev_flush f;
+	__u32 buf = alloc_buf(1);
+	int i;
+
+	for (i = 0; i < 400 && there(ep); i++)
+		nap();
+	ksft_test_result(!there(ep) && !ats_there(ep),
+			 "the endpoint that was pulled is gone\n");
+	map_for(buf, 0);
+	unmap(&f, buf, EP(LONER));
+	print_flush("after", &f);
+	ksft_test_result(f.ns <= limit_ns(), "the next flush waits for nobody\n");
+}
+
+/* drivers/pci/pcie/aer_inject.c */
+struct aer_error_inj {
+	__u8 bus;
+	__u8 dev;
+	__u8 fn;
+	__u32 uncor_status;
+	__u32 cor_status;
+	__u32 header_log[4];
+	__u32 domain;
+};
+
+static void then_aer(int ep)
+{
+	struct aer_error_inj e = { .uncor_status = PCI_ERR_UNC_MALF_TLP };
+	unsigned int domain, bus, slot, fn;
+	__u64 resets = counter(ep, ATD_RESETS);
+	int fd, i;
+	bool ok, back;
+
+	if (sscanf(info[ep].bdf, "%x:%x:%x.%x", &domain, &bus, &slot, &fn) != 4)
+		ksft_exit_fail_msg("%s is no address\n", info[ep].bdf);
+	e.domain = domain;
+	e.bus = bus;
+	e.dev = slot;
+	e.fn = fn;
+	fd = open("/dev/aer_inject", O_WRONLY);
+	ok = fd >= 0 && write(fd, &e, sizeof(e)) == sizeof(e);
+	if (!ok)
+		ksft_perror("/dev/aer_inject");
+	close(fd);
+	for (i = 0; i < 400 && counter(ep, ATD_RESETS) == resets; i++)
+		nap();
+	/* What follows the reset */
+	for (i = 0; i < 40; i++)
+		nap();
+	ok &= counter(ep, ATD_RESETS) > resets;
+	back = command(ep, ATD_CMD_ATC_FILL, KEPT_IOVA, PAGE) == ATD_OK;
+	ksft_print_msg("aer.ats=%d\n", back);
+	ok &= back ? healed(ep) :
+		     fenced(ep) && sysfs_reset(ep) && healed(ep);
+	ksft_test_result(ok, "after error recovery it is %s\n", back ?
+			 "healed" : "still fenced, until a reset");
+}
+
+static const struct scenario scenarios[] = {
+	{ { "methods", "every method that the endpoint offers" },
+	  .dead = EP(PLUGGED), .ep = PLUGGED, .then = then_methods,
+	  .cases = 4 },
+	{ { "twice", "twice in a row" },
+	  .dead = EP(DEAD), .ep = DEAD, .then = then_twice, .cases = 3 },
+	{ { "fails", "a reset that fails" }, .dead = EP(PLUGGED),
+	  .ep = PLUGGED, .alone = true, .then = then_fail, .cases = 2 },
+	{ { "in-vain", "a reset after which it is still dead" },
+	  .dead = EP(DEAD), .ep = DEAD, .for_ever = true,
+	  .then = then_in_vain, .cases = 1 },
+	{ { "reload", "unbind and bind, rmmod and insmod" },
+	  .dead = EP(DEAD), .ep = DEAD, .then = then_reload, .cases = 3 },
+	{ { "rescan-dead", "removed and found again, still dead" },
+	  .dead = EP(DEAD), .ep = DEAD, .for_ever = true,
+	  .then = then_rescan_dead, .cases = 3 },
+	{ { "rescan-healed", "removed, healed, found again" },
+	  .dead = EP(DEAD), .ep = DEAD, .then = then_rescan_healed,
+	  .cases = 1 },
+	{ { "meanwhile", "a reset during the flush" },
+	  .dead = EP(DEAD) | EP(0), .ep = DEAD, .meanwhile = meanwhile_reset,
+	  .then = then_reset_meanwhile, .cases = 2 },
+	{ { "pulled", "removed by surprise, during the flush" },
+	  .dead = EP(DEAD) | EP(PLUGGED), .ep = PLUGGED,
+	  .meanwhile = meanwhile_pull, .then = then_pulled, .cases = 2 },
+	{ { "aer", "a fatal error, and the recovery from it" },
+	  .dead = EP(PLUGGED), .ep = PLUGGED, .then = then_aer, .cases = 1 },
+};
+
+/* On another CPU, as soon as the endpoint was asked */
+static void *wait_and_act(void *arg)
+{
+	int i;
+
+	pin(flush_cpu() ? 0 : 1);
+	for (i = 0; i < 1000 && !counter(sc->ep, ATD_INV_IGNORED); i++)
+		nap();
+	/* Whether the log blames it is a matter of who comes first */
+	ksft_print_msg("ep%d.spared=1\n", sc->ep);
+	sc->meanwhile(sc->ep);
+	return NULL;
+}
+
+/* Returns whether there is a fence that the rest of the scenario is about */
+static bool begin(void)
+{
+	unsigned int judged = sc->dead & ~(sc->meanwhile ? EP(sc->ep) : 0);
+	struct ats_verdict v = { .rejected = ~0ULL };
+	struct ats_testdev_flush f;
+	bool ok = true;
+	pthread_t thread;
+	int ep;
+
+	for (ep = 0; ep < MAX_EPS; ep++) {
+		if (lay.part & EP(ep))
+			ok &= ats_prepare(&lay, ep) && ats_control(ep);
+	}
+	lay_bait();
+	ksft_test_result(ok, "positive control: every hammer is seen in memory\n");
+
+	for (ep = 0; ep < MAX_EPS; ep++) {
+		if (sc->dead & EP(ep))
+			ats_misbehave(ep, sc->for_ever ? ATD_INV_NEVER :
+				      ATD_INV_NEVER_UNTIL_RESET, 0);
+	}
+	ats_hammer_all(lay.part);
+	pin(flush_cpu());
+	if (sc->meanwhile &&
+	    pthread_create(&thread, NULL, wait_and_act, NULL))
+		ksft_exit_fail_msg("pthread_create\n");
+	unmap(&f, lay.victim, lay.part);
+	if (sc->meanwhile) {
+		pthread_join(thread, NULL);
+		lay.part &= ~EP(sc->ep);
+	}
+	ats_go_on(lay.part);
+	ats_hammers_off(lay.part);
+
+	ok = true;
+	print_flush("flush", &f);
+	for (ep = 0; ep < MAX_EPS; ep++) {
+		if (!(lay.part & EP(ep)))
+			continue;
+		print_counters(ep);
+		if (judged & EP(ep))
+			ats_judge(ep, ATD_REFUSED_AFTER, &v);
+		else
+			ok &= counter(ep, ATD_ACCEPTED_AFTER) > 0;
+	}
+	v.corrupted = corrupted(lay.victim);
+	ats_print_verdict(&v);
+	ksft_test_result(!v.escapes && !v.corrupted &&
+			 f.ret == VICTIM_PAGES * PAGE,
+			 "no write lands after the flush returned\n");
+	ksft_test_result(v.rejected >= ENOUGH,
+			 "targets tried in vain at least %d times\n", ENOUGH);
+	ksft_test_result(ok, "everybody else's DMA went on\n");
+	return !v.escapes;
+}
+
+/* What can happen to a fence where there is none is not worth the time */
+static void give_up(void)
+{
+	unsigned int i;
+	int ep;
+
+	for (ep = 0; ep < MAX_EPS; ep++) {
+		if (lay.part & sc->dead & EP(ep))
+			ats_misbehave(ep, ATD_INV_ANSWER, 0);
+	}
+	for (i = 0; i < sc->cases; i++)
+		ksft_test_result_fail("not tried: nobody was fenced\n");
+}
+
+int main(int argc, char **argv)
+{
+	ksft_print_header();
+	sc = ats_choose(argc, argv, scenarios, ARRAY_SIZE(scenarios),
+			sizeof(scenarios[0]), NULL);
+	ksft_set_plan(4 + sc->cases);
+	ksft_print_msg("scenario=%s\n", sc->is.name);
+	ksft_print_msg("%s\n", sc->is.what);
+	if (ats_open())
+		ksft_exit_skip("%s: %s\n", ATS_DEV, strerror(errno));
+	if (!ats_there(sc->ep))
+		ksft_exit_skip("no endpoint below a port\n");
+	lay.targets = sc->dead;
+	lay.alone = sc->alone;
+	ats_setup(&lay);
+
+	if (begin())
+		sc->then(sc->ep);
+	else
+		give_up();
+	ksft_finished();
+}
