@@ -7,7 +7,7 @@
  * Arm IHI 0070.
  *
  * This is not an SMMU of its own: the queues, the configuration cache and the
- * page table walk are smmuv3.c's. No PASID, PRI, split-stage ATS or CXL.cache.
+ * page table walk are smmuv3.c's. No PRI, split-stage ATS or CXL.cache.
  *
  * All state here is protected by the BQL. s->mutex is the lock of the caches;
  * a function that answers from within its ats_invalidate() runs with it held,
@@ -39,7 +39,7 @@ struct SMMUv3ATSInv {
 /* What an answer covers that no page table entry describes: ATS' unit */
 #define ATS_PAGE_MASK 0xfff
 
-/* Why smmuv3_ats_get_config() gives no configuration that allows ATS */
+/* What smmuv3_ats_check() found */
 typedef enum {
     ATS_CFG_OK,
     ATS_CFG_DENIED,         /* and an event says so */
@@ -213,15 +213,19 @@ SMMUv3ATSCmdStatus smmuv3_ats_cmd_sync(SMMUv3State *s)
         return SMMU_ATS_CMD_WAIT;
     }
 
-    if (!QTAILQ_EMPTY(&ats->invs) || ats->sticky_left) {
+    /*
+     * It fails as soon as one has timed out, and that may be before it was
+     * fetched. The others may go on to complete, of an UNKNOWN number: of none.
+     */
+    if (!ats->timed_out && (!QTAILQ_EMPTY(&ats->invs) || ats->sticky_left)) {
         if (!ats->waiting) {
             start_wait(s);
         }
         if (!ats->expired) {
             return SMMU_ATS_CMD_WAIT;
         }
-        give_up(s, NULL);
     }
+    give_up(s, NULL);
 
     if (ats->timed_out || ats->sticky_left) {
         if (ats->hang) {
@@ -266,12 +270,12 @@ void smmuv3_ats_invalidate_complete(SMMUDevice *sdev, uint64_t tag)
 }
 
 /*
- * The configuration that decides whether @sdev may use ATS: as for any other
- * transaction, from the cache, so that a changed STE.EATS is not seen before
+ * Whether @sdev may use ATS. The STE alone decides that, and as for any other
+ * transaction the cached one, so that a changed STE.EATS is not seen before
  * CMD_CFGI_STE. The caller holds s->mutex and must have released it before an
  * event is recorded.
  */
-static ATSCfgStatus smmuv3_ats_get_config(SMMUDevice *sdev, SMMUTransCfg **pcfg)
+static ATSCfgStatus smmuv3_ats_check(SMMUDevice *sdev)
 {
     SMMUEventInfo event = { .type = SMMU_EVT_NONE, .inval_ste_allowed = true };
     SMMUTransCfg *cfg;
@@ -280,14 +284,13 @@ static ATSCfgStatus smmuv3_ats_get_config(SMMUDevice *sdev, SMMUTransCfg **pcfg)
         return ATS_CFG_DENIED;
     }
     /* IDR0.ATSRECERR = 0: configuration errors of ATS are not recorded */
-    cfg = smmuv3_get_config(sdev, &event);
+    cfg = smmuv3_get_config(sdev, SMMU_SSID_STE, &event);
     if (!cfg || cfg->aborted) {
         return ATS_CFG_SILENT;
     }
     if (cfg->bypassed || cfg->eats != STE_EATS_FULL) {
         return ATS_CFG_DENIED;
     }
-    *pcfg = cfg;
     return ATS_CFG_OK;
 }
 
@@ -296,7 +299,8 @@ static ATSCfgStatus smmuv3_ats_get_config(SMMUDevice *sdev, SMMUTransCfg **pcfg)
  *
  * 3.9.1.3: with CR0.ATSCHK = 0 it passes unchecked; with ATSCHK = 1 the STE
  * must allow ATS, or else it is aborted with F_TRANSL_FORBIDDEN. On bypass it
- * is forbidden. The address is not looked at in any case.
+ * is forbidden. Neither the address nor, with IDR3.PASIDTT = 0, a CD is looked
+ * at in any case.
  */
 IOMMUTLBEntry smmuv3_ats_translated(SMMUDevice *sdev, hwaddr addr,
                                     IOMMUAccessFlags flag)
@@ -304,7 +308,6 @@ IOMMUTLBEntry smmuv3_ats_translated(SMMUDevice *sdev, hwaddr addr,
     SMMUv3State *s = sdev->smmu;
     uint32_t sid = smmu_get_sid(sdev);
     ATSCfgStatus status = ATS_CFG_OK;
-    SMMUTransCfg *cfg;
     IOMMUTLBEntry entry = {
         .target_as = &address_space_memory,
         .iova = addr & ~(hwaddr)ATS_PAGE_MASK,
@@ -320,7 +323,7 @@ IOMMUTLBEntry smmuv3_ats_translated(SMMUDevice *sdev, hwaddr addr,
 
     WITH_QEMU_LOCK_GUARD(&s->mutex) {
         if (!smmu_enabled(s) || FIELD_EX32(s->cr[0], CR0, ATSCHK)) {
-            status = smmuv3_ats_get_config(sdev, &cfg);
+            status = smmuv3_ats_check(sdev);
         }
     }
 
@@ -342,21 +345,63 @@ IOMMUTLBEntry smmuv3_ats_translated(SMMUDevice *sdev, hwaddr addr,
     return entry;
 }
 
+/*
+ * Translate @addr of a stream that may use ATS. Return false for Completer
+ * Abort; @event says whether an event goes with it.
+ */
+static bool smmuv3_ats_translate(SMMUDevice *sdev, uint32_t ssid, hwaddr addr,
+                                 IOMMUTLBEntry *entry, SMMUEventInfo *event)
+{
+    SMMUEventInfo cfg_event = { .type = SMMU_EVT_NONE };
+    SMMUTLBEntry *tlbe = NULL;
+    SMMUTransCfg *cfg;
+
+    /* No CD for @ssid, or a bad one: IDR0.ATSRECERR = 0, so no event */
+    cfg = smmuv3_get_config(sdev, ssid, &cfg_event);
+    if (!cfg) {
+        return false;
+    }
+    if (cfg->bypassed) {
+        /* 13.6.4: without a SubstreamID, and S1DSS bypasses stage 1 */
+        entry->translated_addr = entry->iova;
+        entry->perm = IOMMU_RW;
+        return true;
+    }
+    /* IOMMU_NONE: whatever the tables permit, no permission fault */
+    if (smmuv3_do_translate(sdev->smmu, addr, cfg, event, IOMMU_NONE, &tlbe,
+                            SMMU_CLASS_IN) == SMMU_TRANS_SUCCESS) {
+        entry->perm = tlbe->entry.perm & tlbe->parent_perm;
+        entry->iova = addr & ~tlbe->entry.addr_mask;
+        entry->translated_addr = tlbe->entry.translated_addr;
+        entry->addr_mask = tlbe->entry.addr_mask;
+        return true;
+    }
+    if (event->type == SMMU_EVT_F_WALK_EABT) {
+        return false;
+    }
+    event->type = SMMU_EVT_NONE;
+    return true;
+}
+
 /**
  * smmuv3_ats_request_translation - answer a Translation Request
  *
  * 3.9.1.2: a fault of the translation itself is no event; it ends as a Success
- * without permissions. Only the walk's own abort and a stream that may not use
- * ATS get an error completion.
+ * without permissions. Only the walk's own abort, a configuration error and a
+ * stream that may not use ATS get an error completion.
  */
-bool smmuv3_ats_request_translation(SMMUDevice *sdev, hwaddr addr,
-                                    bool no_write, IOMMUTLBEntry *entry)
+bool smmuv3_ats_request_translation(SMMUDevice *sdev, uint32_t ssid,
+                                    hwaddr addr, bool no_write,
+                                    IOMMUTLBEntry *entry)
 {
     SMMUv3State *s = sdev->smmu;
     uint32_t sid = smmu_get_sid(sdev);
-    SMMUEventInfo event = { .type = SMMU_EVT_NONE, .sid = sid };
-    SMMUTLBEntry *tlbe = NULL;
-    SMMUTransCfg *cfg = NULL;
+    SMMUEventInfo event = {
+        .type = SMMU_EVT_NONE,
+        .sid = sid,
+        .ssid = ssid,
+        .ssv = ssid != SMMU_NO_SSID,
+    };
     ATSCfgStatus status;
     bool success = false;
 
@@ -372,21 +417,9 @@ bool smmuv3_ats_request_translation(SMMUDevice *sdev, hwaddr addr,
     }
 
     WITH_QEMU_LOCK_GUARD(&s->mutex) {
-        status = smmuv3_ats_get_config(sdev, &cfg);
+        status = smmuv3_ats_check(sdev);
         if (status == ATS_CFG_OK) {
-            /* IOMMU_NONE: whatever the tables permit, no permission fault */
-            success = smmuv3_do_translate(s, addr, cfg, &event, IOMMU_NONE,
-                                          &tlbe, SMMU_CLASS_IN)
-                      == SMMU_TRANS_SUCCESS;
-            if (success) {
-                entry->perm = tlbe->entry.perm & tlbe->parent_perm;
-                entry->iova = addr & ~tlbe->entry.addr_mask;
-                entry->translated_addr = tlbe->entry.translated_addr;
-                entry->addr_mask = tlbe->entry.addr_mask;
-            } else if (event.type != SMMU_EVT_F_WALK_EABT) {
-                success = true;
-                event.type = SMMU_EVT_NONE;
-            }
+            success = smmuv3_ats_translate(sdev, ssid, addr, entry, &event);
         }
     }
 

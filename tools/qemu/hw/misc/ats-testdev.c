@@ -41,10 +41,18 @@ OBJECT_DECLARE_SIMPLE_TYPE(ATSTestDev, ATS_TESTDEV)
 
 #define HAMMER_MIN_PERIOD 1000
 
+/* What MemTxAttrs can carry */
+#define PASID_WIDTH_MAX 16
+
 /* ATD_RESETS before the reset that follows realize, which is not counted */
 #define RESETS_POWER_ON UINT64_MAX
 
-/* One page. Its key in the table is the untranslated page number. */
+/* Which page of which address space a translation is of */
+typedef struct ATCKey {
+    uint64_t page;              /* untranslated page number */
+    uint32_t pasid;             /* or PCI_NO_PASID */
+} ATCKey;
+
 typedef struct ATCEntry {
     uint64_t translated;
     IOMMUAccessFlags perm;
@@ -75,9 +83,11 @@ struct ATSTestDev {
     MemoryRegion bar;
     GHashTable *atc;
     GRand *rand;
+    uint16_t pasid_cap;         /* offset, 0: none */
 
     /* properties */
     bool ats;
+    uint8_t pasid_width;        /* 0: no PASID capability */
     uint32_t seed;
     uint32_t inv_mode;
     uint32_t inv_arg;
@@ -88,6 +98,7 @@ struct ATSTestDev {
     uint64_t len;
     uint64_t data;
     uint32_t attr;
+    uint32_t pasid;             /* as ATD_PASID has it */
 
     /* invalidations */
     PendingInv pending[INV_QUEUE_DEPTH];
@@ -97,6 +108,7 @@ struct ATSTestDev {
     /* the hammer */
     QEMUTimer *hammer_timer;
     uint32_t hammer_ctrl;
+    uint32_t hammer_pasid;
     uint32_t hammer_period;
     uint64_t hammer_addr;
     uint64_t hammer_len;
@@ -153,30 +165,83 @@ static void set_inv_mode(ATSTestDev *d, uint32_t mode, uint32_t arg)
     d->answers_left = arg;
 }
 
+/* In D3hot a function issues no memory requests */
+static bool powered_down(ATSTestDev *d)
+{
+    PCIDevice *pdev = PCI_DEVICE(d);
+
+    return pci_get_word(pdev->config + pdev->pm_cap + PCI_PM_CTRL) &
+           PCI_PM_CTRL_STATE_MASK;
+}
+
+/*
+ * The PASID that a register asks for, PCI_NO_PASID if it asks for none. Return
+ * false if it may not be used.
+ */
+static bool decode_pasid(ATSTestDev *d, uint32_t reg, uint32_t *pasid)
+{
+    PCIDevice *pdev = PCI_DEVICE(d);
+
+    *pasid = PCI_NO_PASID;
+    if (!(reg & ATD_PASID_VALID)) {
+        return true;
+    }
+    if (!d->pasid_cap ||
+        !(pci_get_word(pdev->config + d->pasid_cap + PCI_PASID_CTRL) &
+          PCI_PASID_CTRL_ENABLE) ||
+        (reg & ATD_PASID_MASK) >> d->pasid_width) {
+        return false;
+    }
+    *pasid = reg & ATD_PASID_MASK;
+    return true;
+}
+
 /*
  * The cache
  */
 
-static uint32_t atc_fill_page(ATSTestDev *d, uint64_t page)
+static guint atc_key_hash(gconstpointer v)
+{
+    const ATCKey *key = v;
+
+    return g_int64_hash(&key->page) ^ key->pasid * 31;
+}
+
+static gboolean atc_key_equal(gconstpointer v1, gconstpointer v2)
+{
+    const ATCKey *k1 = v1, *k2 = v2;
+
+    return k1->page == k2->page && k1->pasid == k2->pasid;
+}
+
+static ATCEntry *atc_lookup(ATSTestDev *d, uint32_t pasid, uint64_t addr)
+{
+    ATCKey key = { .page = addr >> ATC_PAGE_BITS, .pasid = pasid };
+
+    return g_hash_table_lookup(d->atc, &key);
+}
+
+static uint32_t atc_fill_page(ATSTestDev *d, uint32_t pasid, uint64_t page)
 {
     PCIDevice *pdev = PCI_DEVICE(d);
+    ATCKey key = { .page = page, .pasid = pasid };
     IOMMUTLBEntry tlbe;
     ATCEntry *entry;
 
-    if (!pci_ats_enabled(pdev)) {
+    if (!pci_ats_enabled(pdev) || powered_down(d)) {
         return ATD_E_ATS_OFF;
     }
-    if (!g_hash_table_contains(d->atc, &page) &&
+    if (!g_hash_table_contains(d->atc, &key) &&
         g_hash_table_size(d->atc) >= ATC_MAX_ENTRIES) {
         return ATD_E_FULL;
     }
 
     d->atc_fills++;
-    if (!pci_ats_request_translation(pdev, page << ATC_PAGE_BITS, false,
+    if (!pci_ats_request_translation(pdev, pasid, page << ATC_PAGE_BITS, false,
                                      &tlbe) ||
         tlbe.perm == IOMMU_NONE) {
         /* It would be a fault of ours to keep what we were told is no more */
-        g_hash_table_remove(d->atc, &page);
+        g_hash_table_remove(d->atc, &key);
         d->atc_denied++;
         return ATD_E_DENIED;
     }
@@ -185,11 +250,12 @@ static uint32_t atc_fill_page(ATSTestDev *d, uint64_t page)
     entry->translated = (tlbe.translated_addr & ~tlbe.addr_mask) |
                         ((page << ATC_PAGE_BITS) & tlbe.addr_mask);
     entry->perm = tlbe.perm;
-    g_hash_table_replace(d->atc, g_memdup2(&page, sizeof(page)), entry);
+    g_hash_table_replace(d->atc, g_memdup2(&key, sizeof(key)), entry);
     return ATD_OK;
 }
 
-static uint32_t atc_fill(ATSTestDev *d, uint64_t addr, uint64_t len)
+static uint32_t atc_fill(ATSTestDev *d, uint32_t pasid, uint64_t addr,
+                         uint64_t len)
 {
     uint64_t first = addr >> ATC_PAGE_BITS;
     uint64_t last = (addr + len - 1) >> ATC_PAGE_BITS;
@@ -205,7 +271,7 @@ static uint32_t atc_fill(ATSTestDev *d, uint64_t addr, uint64_t len)
         return ATD_E_FULL;
     }
     for (uint64_t page = first; page <= last; page++) {
-        uint32_t r = atc_fill_page(d, page);
+        uint32_t r = atc_fill_page(d, pasid, page);
 
         if (r == ATD_E_FULL) {
             return r;
@@ -217,27 +283,35 @@ static uint32_t atc_fill(ATSTestDev *d, uint64_t addr, uint64_t len)
     return result;
 }
 
-static gboolean atc_in_range(gpointer key, gpointer value, gpointer opaque)
+/*
+ * A request with a PASID concerns the entries of that PASID, of all PASIDs if
+ * it is global; one without concerns those without. The latter might as well
+ * take the others along: that would hide a driver's forgotten request.
+ */
+static gboolean atc_is_hit(gpointer key, gpointer value, gpointer opaque)
 {
     const PCIATSInvalidateReq *req = opaque;
-    uint64_t addr = *(uint64_t *)key << ATC_PAGE_BITS;
+    const ATCKey *k = key;
 
-    return (addr & ~req->mask) == req->addr;
+    if (req->pasid_valid != (k->pasid != PCI_NO_PASID) ||
+        (req->pasid_valid && !req->global && req->pasid != k->pasid)) {
+        return false;
+    }
+    return ((k->page << ATC_PAGE_BITS) & ~req->mask) == req->addr;
 }
 
 static void atc_invalidate(ATSTestDev *d, const PCIATSInvalidateReq *req)
 {
-    /* No PASID capability: such a request concerns no entry of ours */
-    if (req->pasid_valid && !req->global) {
-        return;
-    }
-    if (req->mask == ATC_PAGE_MASK) {
-        uint64_t page = req->addr >> ATC_PAGE_BITS;
+    if (req->mask == ATC_PAGE_MASK && !(req->pasid_valid && req->global)) {
+        ATCKey key = {
+            .page = req->addr >> ATC_PAGE_BITS,
+            .pasid = req->pasid_valid ? req->pasid : PCI_NO_PASID,
+        };
 
-        g_hash_table_remove(d->atc, &page);
+        g_hash_table_remove(d->atc, &key);
         return;
     }
-    g_hash_table_foreach_remove(d->atc, atc_in_range, (gpointer)req);
+    g_hash_table_foreach_remove(d->atc, atc_is_hit, (gpointer)req);
 }
 
 /*
@@ -245,22 +319,27 @@ static void atc_invalidate(ATSTestDev *d, const PCIATSInvalidateReq *req)
  * One lookup and then the access, so that a refused write is one event in the
  * IOMMU: dma_memory_write() would try the two halves of 8 bytes in turn.
  */
-static DMAOutcome dma(ATSTestDev *d, uint32_t attr, uint64_t addr,
-                      uint64_t *data, bool is_write)
+static DMAOutcome dma(ATSTestDev *d, uint32_t attr, uint32_t pasid,
+                      uint64_t addr, uint64_t *data, bool is_write)
 {
     PCIDevice *pdev = PCI_DEVICE(d);
     IOMMUAccessFlags want = is_write ? IOMMU_WO : IOMMU_RO;
+    bool untranslated = attr == ATD_ATTR_UNTRANSLATED;
     MemTxAttrs attrs = {
         .requester_id = pci_requester_id(pdev),
-        .address_type = attr != ATD_ATTR_UNTRANSLATED,
+        .address_type = !untranslated,
+        .pasid_valid = untranslated && pasid != PCI_NO_PASID,
+        .pasid = untranslated && pasid != PCI_NO_PASID ? pasid : 0,
     };
     IOMMUTLBEntry tlbe;
     uint64_t value;
     hwaddr pa;
 
+    if (powered_down(d)) {
+        return DMA_MISSED;
+    }
     if (attr == ATD_ATTR_ATC) {
-        uint64_t page = addr >> ATC_PAGE_BITS;
-        ATCEntry *entry = g_hash_table_lookup(d->atc, &page);
+        ATCEntry *entry = atc_lookup(d, pasid, addr);
 
         if (!entry || !(entry->perm & want) || !pci_ats_enabled(pdev)) {
             return DMA_MISSED;
@@ -288,7 +367,7 @@ static DMAOutcome dma(ATSTestDev *d, uint32_t attr, uint64_t addr,
     return DMA_LANDED;
 }
 
-static uint32_t do_dma(ATSTestDev *d, bool is_write)
+static uint32_t do_dma(ATSTestDev *d, uint32_t pasid, bool is_write)
 {
     if (d->attr > ATD_ATTR_RAW_TRANSLATED || d->addr & 7) {
         return ATD_E_DECODE;
@@ -296,7 +375,7 @@ static uint32_t do_dma(ATSTestDev *d, bool is_write)
     if (d->attr == ATD_ATTR_ATC && !pci_ats_enabled(PCI_DEVICE(d))) {
         return ATD_E_ATS_OFF;
     }
-    switch (dma(d, d->attr, d->addr, &d->data, is_write)) {
+    switch (dma(d, d->attr, pasid, d->addr, &d->data, is_write)) {
     case DMA_LANDED:
         return ATD_OK;
     case DMA_REFUSED:
@@ -500,26 +579,37 @@ static void hammer_count_write(ATSTestDev *d, DMAOutcome outcome)
     }
 }
 
+/* One write of the hammer */
+static DMAOutcome hammer_write(ATSTestDev *d, uint64_t addr, uint64_t value)
+{
+    uint32_t attr = (d->hammer_ctrl & ATD_HAMMER_ATTR_MASK) >>
+                    ATD_HAMMER_ATTR_SHIFT;
+    DMAOutcome outcome;
+    uint32_t pasid;
+
+    if (!decode_pasid(d, d->hammer_pasid, &pasid)) {
+        return DMA_MISSED;
+    }
+    outcome = dma(d, attr, pasid, addr, &value, true);
+    if (outcome == DMA_MISSED && attr == ATD_ATTR_ATC &&
+        d->hammer_ctrl & ATD_HAMMER_REFILL &&
+        atc_fill_page(d, pasid, addr >> ATC_PAGE_BITS) == ATD_OK) {
+        outcome = dma(d, attr, pasid, addr, &value, true);
+    }
+    return outcome;
+}
+
 static void hammer_cb(void *opaque)
 {
     ATSTestDev *d = opaque;
-    uint32_t attr = (d->hammer_ctrl & ATD_HAMMER_ATTR_MASK) >>
-                    ATD_HAMMER_ATTR_SHIFT;
     uint64_t pages = d->hammer_len >> ATC_PAGE_BITS;
     uint64_t value = d->hammer_pattern + d->hammer_count;
     uint64_t addr = d->hammer_addr;
-    DMAOutcome outcome;
 
     if (pages) {
         addr += (d->hammer_count % pages) << ATC_PAGE_BITS;
         d->hammer_count++;
-        outcome = dma(d, attr, addr, &value, true);
-        if (outcome == DMA_MISSED && attr == ATD_ATTR_ATC &&
-            d->hammer_ctrl & ATD_HAMMER_REFILL &&
-            atc_fill_page(d, addr >> ATC_PAGE_BITS) == ATD_OK) {
-            outcome = dma(d, attr, addr, &value, true);
-        }
-        hammer_count_write(d, outcome);
+        hammer_count_write(d, hammer_write(d, addr, value));
     }
 
     /*
@@ -580,7 +670,7 @@ static void clear_counters(ATSTestDev *d)
 
 /*
  * Reset: of the function, whatever asked for it. Configuration space that the
- * PCI core resets is its own affair; ATSCtl is not among it.
+ * PCI core resets is its own affair; ATSCtl and PASIDCtl are not among it.
  */
 static void function_reset(ATSTestDev *d)
 {
@@ -594,6 +684,9 @@ static void function_reset(ATSTestDev *d)
     if (pdev->exp.ats_cap) {
         pci_set_word(pdev->config + pdev->exp.ats_cap + PCI_ATS_CTRL, 0);
     }
+    if (d->pasid_cap) {
+        pci_set_word(pdev->config + d->pasid_cap + PCI_PASID_CTRL, 0);
+    }
     /* The power-on reset must not undo -device ...,inv-mode= */
     if (d->inv_mode == ATD_INV_NEVER_UNTIL_RESET &&
         d->resets != RESETS_POWER_ON) {
@@ -605,7 +698,9 @@ static void function_reset(ATSTestDev *d)
     d->len = 0;
     d->data = 0;
     d->attr = 0;
+    d->pasid = 0;
     d->hammer_ctrl = 0;
+    d->hammer_pasid = 0;
     d->hammer_period = HAMMER_MIN_PERIOD;
     d->hammer_addr = 0;
     d->hammer_len = 0;
@@ -627,25 +722,31 @@ static void ats_testdev_reset_hold(Object *obj, ResetType type)
 
 static void command(ATSTestDev *d, uint32_t cmd)
 {
-    uint64_t page = d->addr >> ATC_PAGE_BITS;
     ATCEntry *entry;
+    uint32_t pasid;
 
+    if (!decode_pasid(d, d->pasid, &pasid) &&
+        (cmd == ATD_CMD_ATC_FILL || cmd == ATD_CMD_ATC_LOOKUP ||
+         cmd == ATD_CMD_WRITE || cmd == ATD_CMD_READ)) {
+        d->result = ATD_E_PASID;
+        return;
+    }
     switch (cmd) {
     case ATD_CMD_ATC_FILL:
-        d->result = atc_fill(d, d->addr, d->len);
+        d->result = atc_fill(d, pasid, d->addr, d->len);
         break;
     case ATD_CMD_ATC_DROP:
         g_hash_table_remove_all(d->atc);
         d->result = ATD_OK;
         break;
     case ATD_CMD_WRITE:
-        d->result = do_dma(d, true);
+        d->result = do_dma(d, pasid, true);
         break;
     case ATD_CMD_READ:
-        d->result = do_dma(d, false);
+        d->result = do_dma(d, pasid, false);
         break;
     case ATD_CMD_ATC_LOOKUP:
-        entry = g_hash_table_lookup(d->atc, &page);
+        entry = atc_lookup(d, pasid, d->addr);
         if (entry) {
             d->data = entry->translated | (d->addr & ATC_PAGE_MASK);
         }
@@ -744,6 +845,8 @@ static uint32_t read_reg32(ATSTestDev *d, hwaddr offset)
         return d->result;
     case ATD_ATTR:
         return d->attr;
+    case ATD_PASID:
+        return d->pasid;
     case ATD_INV_MODE:
         return d->inv_mode;
     case ATD_INV_ARG:
@@ -752,6 +855,8 @@ static uint32_t read_reg32(ATSTestDev *d, hwaddr offset)
         return d->hammer_ctrl;
     case ATD_HAMMER_PERIOD:
         return d->hammer_period;
+    case ATD_HAMMER_PASID:
+        return d->hammer_pasid;
     default:
         return 0;
     }
@@ -766,6 +871,9 @@ static void write_reg32(ATSTestDev *d, hwaddr offset, uint32_t val)
     case ATD_ATTR:
         d->attr = val;
         break;
+    case ATD_PASID:
+        d->pasid = val & (ATD_PASID_VALID | ATD_PASID_MASK);
+        break;
     case ATD_INV_MODE:
         if (val < ARRAY_SIZE(inv_mode_names)) {
             set_inv_mode(d, val, d->inv_arg);
@@ -779,6 +887,9 @@ static void write_reg32(ATSTestDev *d, hwaddr offset, uint32_t val)
         break;
     case ATD_HAMMER_PERIOD:
         d->hammer_period = MAX(val, HAMMER_MIN_PERIOD);
+        break;
+    case ATD_HAMMER_PASID:
+        d->hammer_pasid = val & (ATD_PASID_VALID | ATD_PASID_MASK);
         break;
     case ATD_MARK:
         mark(d, val);
@@ -834,6 +945,7 @@ static void ats_testdev_config_write(PCIDevice *pdev, uint32_t addr,
 {
     ATSTestDev *d = ATS_TESTDEV(pdev);
     bool was = pci_ats_enabled(pdev);
+    bool was_down = powered_down(d);
 
     pci_default_write_config(pdev, addr, val, len);
     pcie_aer_write_config(pdev, addr, val, len);
@@ -843,11 +955,31 @@ static void ats_testdev_config_write(PCIDevice *pdev, uint32_t addr,
     if (!was && pci_ats_enabled(pdev)) {
         g_hash_table_remove_all(d->atc);
     }
+    /* No_Soft_Reset = 0: D3hot to D0 resets what FLR does */
+    if (was_down && !powered_down(d)) {
+        pci_device_reset(pdev);
+    }
 }
 
 /*
  * Life
  */
+
+/* Offset of the next extended capability */
+static uint16_t init_pasid(ATSTestDev *d, uint16_t offset)
+{
+    PCIDevice *pdev = PCI_DEVICE(d);
+
+    pcie_add_capability(pdev, PCI_EXT_CAP_ID_PASID, 1, offset,
+                        PCI_EXT_CAP_PASID_SIZEOF);
+    pci_set_word(pdev->config + offset + PCI_PASID_CAP, d->pasid_width << 8);
+    pci_set_word(pdev->wmask + offset + PCI_PASID_CTRL, PCI_PASID_CTRL_ENABLE);
+    /* A PASID is an End-End TLP Prefix; Linux looks whether there is room */
+    pci_long_test_and_set_mask(pdev->config + pdev->exp.exp_cap +
+                               PCI_EXP_DEVCAP2, PCI_EXP_DEVCAP2_EE_PREFIX);
+    d->pasid_cap = offset;
+    return offset + PCI_EXT_CAP_PASID_SIZEOF;
+}
 
 static void ats_testdev_realize(PCIDevice *pdev, Error **errp)
 {
@@ -857,6 +989,11 @@ static void ats_testdev_realize(PCIDevice *pdev, Error **errp)
 
     if (!pci_bus_is_express(pci_get_bus(pdev))) {
         error_setg(errp, "ats-testdev needs a PCI Express bus");
+        return;
+    }
+    if (d->pasid_width > PASID_WIDTH_MAX) {
+        error_setg(errp, "pasid-width %u exceeds %u", d->pasid_width,
+                   PASID_WIDTH_MAX);
         return;
     }
 
@@ -871,6 +1008,12 @@ static void ats_testdev_realize(PCIDevice *pdev, Error **errp)
         return;
     }
     pcie_cap_flr_init(pdev);
+    ret = pci_pm_init(pdev, 0, errp);
+    if (ret < 0) {
+        goto err_cap;
+    }
+    pci_set_word(pdev->config + ret + PCI_PM_PMC, PCI_PM_CAP_VER_1_2);
+    pci_set_word(pdev->wmask + ret + PCI_PM_CTRL, PCI_PM_CTRL_STATE_MASK);
     if (msi_init(pdev, 0, 1, true, false, errp) < 0) {
         goto err_cap;
     }
@@ -878,11 +1021,14 @@ static void ats_testdev_realize(PCIDevice *pdev, Error **errp)
         goto err_msi;
     }
     offset += PCI_ERR_SIZEOF;
+    if (d->pasid_width) {
+        offset = init_pasid(d, offset);
+    }
     if (d->ats) {
         pcie_ats_init(pdev, offset, true);
     }
 
-    d->atc = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
+    d->atc = g_hash_table_new_full(atc_key_hash, atc_key_equal, g_free, g_free);
     d->rand = g_rand_new_with_seed(d->seed);
     d->inv_timer = timer_new_ns(QEMU_CLOCK_VIRTUAL, inv_timer_cb, d);
     d->hammer_timer = timer_new_ns(QEMU_CLOCK_VIRTUAL, hammer_cb, d);
@@ -939,6 +1085,7 @@ static void set_inv_arg_prop(Object *obj, Visitor *v, const char *name,
 
 static const Property ats_testdev_properties[] = {
     DEFINE_PROP_BOOL("ats", ATSTestDev, ats, true),
+    DEFINE_PROP_UINT8("pasid-width", ATSTestDev, pasid_width, 0),
     DEFINE_PROP_UINT32("seed", ATSTestDev, seed, 1),
 };
 

@@ -4,7 +4,8 @@
  *
  * Every state that the command queue can be in while a CMD_SYNC waits for
  * Invalidate Completions, the checks of Translated transactions and Translation
- * Requests, and the endpoint's own registers. There is no guest CPU: each test
+ * Requests, PASIDs, two SMMUs, and the endpoint's own registers. There is no
+ * guest CPU: each test
  * writes the SMMU's tables and queues itself and moves the virtual clock.
  * Section numbers are those of Arm IHI 0070.
  *
@@ -21,6 +22,7 @@
 #include "hw/misc/ats-testdev-regs.h"
 
 #define SMMU_BASE       0x09050000
+#define SMMU2_BASE      0x090e0000
 #define FW_CFG_BASE     0x09020000
 #define FDT_BASE        0x40000000      /* where virt puts it: start of RAM */
 #define ECAM_BASE       0x3f000000      /* with highmem=off */
@@ -34,15 +36,24 @@
 #define PT_L1           0x41400000
 #define PT_L2           0x41401000
 #define PT_L3           0x41402000
+#define PASID_PT        0x41410000      /* three pages: L1, L2, L3 */
 #define MSI_DOORBELL    0x41500000
+#define CDTAB           0x41600000      /* linear CDs, or L1CDs */
+#define CDTAB_L2        0x41610000
+#define CMDQ_2          0x41700000      /* of the second SMMU */
+#define EVTQ_2          0x41800000
+#define STRTAB_2        0x41900000
 #define PAGES           0x42000000      /* the page that IOVA n is mapped to */
 
 #define CMDQ_LOG2       8
-#define STRTAB_LOG2     8
+#define STRTAB_LOG2     9
 
 #define IDR0            0x00
 #define   IDR0_ATS        BIT(10)
 #define   IDR0_MSI        BIT(13)
+#define   IDR0_CD2L       BIT(19)
+#define IDR1            0x04
+#define   IDR1_SSIDSIZE(x) extract32(x, 6, 5)
 #define CR0             0x20
 #define   CR0_SMMUEN      BIT(0)
 #define   CR0_EVENTQEN    BIT(2)
@@ -70,6 +81,9 @@
 #define CERROR_ATC_INV_SYNC 3
 
 #define OP_CFGI_STE     0x03
+#define OP_CFGI_CD      0x05
+#define OP_CFGI_CD_ALL  0x06
+#define OP_TLBI_NH_ASID 0x11
 #define OP_TLBI_NSNH    0x30
 #define OP_ATC_INV      0x40
 #define OP_SYNC         0x46
@@ -78,7 +92,10 @@
 
 #define EVT_C_BAD_STE           0x04
 #define EVT_F_BAD_ATS_TREQ      0x05
+#define EVT_F_STREAM_DISABLED   0x06
 #define EVT_F_TRANSL_FORBIDDEN  0x07
+#define EVT_C_BAD_SUBSTREAMID   0x08
+#define EVT_C_BAD_CD            0x0a
 #define EVT_F_TRANSLATION       0x10
 
 #define PTE_RW          (0x3 | 1 << 6 | 1 << 10)
@@ -92,21 +109,27 @@
 #define SID_A           0x10
 #define SID_B           0x18
 #define SID_NO_ATS      0x20
+#define SID_P           0x28            /* where the tests of PASIDs have one */
 #define SID_NOBODY      0x80
 
+/* One SMMU, and what it is given in memory */
 typedef struct {
     QTestState *qts;
+    uint64_t smmu;
+    uint64_t cmdq;
+    uint64_t evtq;
+    uint64_t strtab;
     uint32_t prod;
 } Bench;
 
 static void smmu_writel(Bench *t, uint32_t reg, uint32_t val)
 {
-    qtest_writel(t->qts, SMMU_BASE + reg, val);
+    qtest_writel(t->qts, t->smmu + reg, val);
 }
 
 static uint32_t smmu_readl(Bench *t, uint32_t reg)
 {
-    return qtest_readl(t->qts, SMMU_BASE + reg);
+    return qtest_readl(t->qts, t->smmu + reg);
 }
 
 static uint64_t cfg_addr(uint32_t sid, uint32_t reg)
@@ -168,10 +191,15 @@ static uint32_t cap(Bench *t, uint32_t sid, uint8_t id)
 static void dev_enable(Bench *t, uint32_t sid)
 {
     uint32_t ats = ext_cap(t, sid, PCI_EXT_CAP_ID_ATS);
+    uint32_t pasid = ext_cap(t, sid, PCI_EXT_CAP_ID_PASID);
 
     qtest_writel(t->qts, cfg_addr(sid, PCI_BASE_ADDRESS_0), bar(sid));
     qtest_writew(t->qts, cfg_addr(sid, PCI_COMMAND),
                  PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+    if (pasid) {
+        qtest_writew(t->qts, cfg_addr(sid, pasid + PCI_PASID_CTRL),
+                     PCI_PASID_CTRL_ENABLE);
+    }
     if (ats) {
         qtest_writew(t->qts, cfg_addr(sid, ats + PCI_ATS_CTRL),
                      PCI_ATS_CTRL_ENABLE);
@@ -182,7 +210,7 @@ static void dev_enable(Bench *t, uint32_t sid)
 /* Write the STE; the SMMU may still use what it has cached */
 static void set_ste(Bench *t, uint32_t sid, uint32_t eats)
 {
-    uint64_t ste = STRTAB + sid * 64;
+    uint64_t ste = t->strtab + sid * 64;
     uint64_t cd = CDS + sid * 64;
 
     qtest_writeq(t->qts, ste, cd | 5 << 1 | 1);
@@ -201,25 +229,28 @@ static uint64_t page_read(Bench *t, unsigned int page)
     return qtest_readq(t->qts, PAGES + page * 4096);
 }
 
+static void set_cd(Bench *t, uint64_t cd, uint64_t ttb, unsigned int asid)
+{
+    /* T0SZ = 25, 4 KiB granule, EPD1, V; IPS = 44 bits, AA64, R, A */
+    qtest_writel(t->qts, cd, 25 | 1u << 30 | 1u << 31);
+    qtest_writel(t->qts, cd + 4, 4 | 1 << 9 | 1 << 13 | 1 << 14 | asid << 16);
+    qtest_writeq(t->qts, cd + 8, ttb);
+}
+
 static void setup_stream(Bench *t, uint32_t sid)
 {
-    uint64_t cd = CDS + sid * 64;
-
-    /* T0SZ = 25, 4 KiB granule, EPD1, V; IPS = 44 bits, AA64, R, A, ASID 1 */
-    qtest_writel(t->qts, cd, 25 | 1u << 30 | 1u << 31);
-    qtest_writel(t->qts, cd + 4, 4 | 1 << 9 | 1 << 13 | 1 << 14 | 1 << 16);
-    qtest_writeq(t->qts, cd + 8, PT_L1);
+    set_cd(t, CDS + sid * 64, PT_L1, 1);
     set_ste(t, sid, 1);
 }
 
 static void smmu_enable(Bench *t, uint32_t cr0, unsigned int evtq_log2)
 {
-    qtest_writeq(t->qts, SMMU_BASE + STRTAB_BASE, STRTAB);
+    qtest_writeq(t->qts, t->smmu + STRTAB_BASE, t->strtab);
     smmu_writel(t, STRTAB_BASE_CFG, STRTAB_LOG2);
-    qtest_writeq(t->qts, SMMU_BASE + CMDQ_BASE, CMDQ | CMDQ_LOG2);
+    qtest_writeq(t->qts, t->smmu + CMDQ_BASE, t->cmdq | CMDQ_LOG2);
     smmu_writel(t, CMDQ_PROD, 0);
     smmu_writel(t, CMDQ_CONS, 0);
-    qtest_writeq(t->qts, SMMU_BASE + EVENTQ_BASE, EVTQ | evtq_log2);
+    qtest_writeq(t->qts, t->smmu + EVENTQ_BASE, t->evtq | evtq_log2);
     smmu_writel(t, EVENTQ_PROD, 0);
     smmu_writel(t, EVENTQ_CONS, 0);
     t->prod = 0;
@@ -244,7 +275,9 @@ static void bench_setup(Bench *t, uint32_t cr0, unsigned int evtq_log2)
 
 static Bench bench_start(const char *extra)
 {
-    Bench t = { 0 };
+    Bench t = {
+        .smmu = SMMU_BASE, .cmdq = CMDQ, .evtq = EVTQ, .strtab = STRTAB,
+    };
 
     t.qts = qtest_initf(
         "-M virt,gic-version=3,iommu=smmuv3,highmem=off -nodefaults "
@@ -265,7 +298,7 @@ static void bench_end(Bench *t)
 /* Put a command into the queue; ring() shows it to the SMMU */
 static void push(Bench *t, uint64_t dw0, uint64_t dw1)
 {
-    uint64_t entry = CMDQ + (t->prod & (BIT(CMDQ_LOG2) - 1)) * 16;
+    uint64_t entry = t->cmdq + (t->prod & (BIT(CMDQ_LOG2) - 1)) * 16;
 
     qtest_writeq(t->qts, entry, dw0);
     qtest_writeq(t->qts, entry + 8, dw1);
@@ -329,9 +362,9 @@ static uint32_t events(Bench *t)
 }
 
 #define expect_event(t, n, type, sid) do {                                  \
-        g_assert_cmphex(qtest_readb((t)->qts, EVTQ + (n) * 32), ==, type);  \
-        g_assert_cmphex(qtest_readl((t)->qts, EVTQ + (n) * 32 + 4), ==,     \
-                        sid);                                               \
+        uint64_t evt = (t)->evtq + (n) * 32;                                \
+        g_assert_cmphex(qtest_readb((t)->qts, evt), ==, type);              \
+        g_assert_cmphex(qtest_readl((t)->qts, evt + 4), ==, sid);           \
     } while (0)
 
 static void set_mode(Bench *t, uint32_t sid, uint32_t mode, uint32_t arg)
@@ -645,7 +678,7 @@ static void test_unsynced(void)
     bench_end(&t);
 }
 
-/* Errors beside each other: GERROR has one bit for each and one for the queue */
+/* Errors side by side: GERROR has a bit for each and one for the queue */
 static void test_other_error_pending(void)
 {
     Bench t = bench_start("");
@@ -692,7 +725,10 @@ static void test_other_error_pending(void)
     bench_end(&t);
 }
 
-/* The 33rd request of a function waits in the queue, for an answer or for T */
+/*
+ * The 33rd request of a function waits in the queue, for an answer or for T,
+ * and what it waited for in vain is what the CMD_SYNC need not wait for again
+ */
 static void test_outstanding_limit(void)
 {
     Bench t = bench_start("");
@@ -718,21 +754,37 @@ static void test_outstanding_limit(void)
     step(&t, 500 * US);
     expect_done(&t);
 
-    /* Dead: T for the first 32, T for the CMD_SYNC that covers all of them */
+    /* Dead: T for the first 32, and nothing more for the others */
     set_mode(&t, SID_A, ATD_INV_NEVER, 0);
     for (int i = 0; i < 33; i++) {
         push_atc_inv(&t, SID_A, i * 4096, 0);
     }
     push_sync(&t);
     ring(&t);
+    step(&t, T - 1);
     expect_waiting(&t, 35 + 32);
-    step(&t, T);
-    expect_waiting(&t, 35 + 33);
-    step(&t, T);
+    step(&t, 1);
     expect_error(&t, 35 + 33, CERROR_ATC_INV_SYNC);
     acknowledge(&t, GERROR_CMDQ);
     expect_done(&t);
     g_assert_cmpuint(dev_readq(&t, SID_A, ATD_INV_IGNORED), ==, 33);
+
+    /* More than 64 wait for T once more */
+    t.prod = 0;
+    smmu_writel(&t, CR0, 0);
+    smmu_enable(&t, CR0_ALL, 6);
+    for (int i = 0; i < 65; i++) {
+        push_atc_inv(&t, SID_A, i * 4096, 0);
+    }
+    push_sync(&t);
+    ring(&t);
+    expect_waiting(&t, 32);
+    step(&t, T);
+    expect_waiting(&t, 64);
+    step(&t, T);
+    expect_error(&t, 65, CERROR_ATC_INV_SYNC);
+    acknowledge(&t, GERROR_CMDQ);
+    expect_done(&t);
 
     /* A request that waited and was given up counts, if all others answer */
     for (int i = 0; i < 32; i++) {
@@ -744,7 +796,7 @@ static void test_outstanding_limit(void)
     push_sync(&t);
     ring(&t);
     step(&t, T);
-    expect_error(&t, 69 + 33, CERROR_ATC_INV_SYNC);
+    expect_error(&t, 66 + 33, CERROR_ATC_INV_SYNC);
     acknowledge(&t, GERROR_CMDQ);
     expect_done(&t);
     bench_end(&t);
@@ -977,25 +1029,31 @@ static void test_translated_cr0(void)
     bench_end(&t);
 }
 
-/* IDR0.NS1ATS = 1: split-stage ATS is ILLEGAL, and so is the fourth value */
+/* IDR0.NS1ATS = 1: split-stage ATS is ILLEGAL; the fourth value means none */
 static void test_bad_eats(void)
 {
     Bench t = bench_start("");
 
-    for (unsigned int eats = 2; eats <= 3; eats++) {
-        set_ste(&t, SID_A, eats);
-        push_cfgi_ste(&t, SID_A);
-        ring(&t);
-        g_assert_cmpuint(dma_write(&t, SID_A, ATD_ATTR_UNTRANSLATED, 0, 1), ==,
-                         ATD_E_FAULT);
-        g_assert_cmpuint(events(&t), ==, eats - 1);
-        expect_event(&t, eats - 2, EVT_C_BAD_STE, SID_A);
-    }
+    set_ste(&t, SID_A, 2);
+    push_cfgi_ste(&t, SID_A);
+    ring(&t);
+    g_assert_cmpuint(dma_write(&t, SID_A, ATD_ATTR_UNTRANSLATED, 0, 1), ==,
+                     ATD_E_FAULT);
+    g_assert_cmpuint(events(&t), ==, 1);
+    expect_event(&t, 0, EVT_C_BAD_STE, SID_A);
     /* An error of configuration is no event of ATS (IDR0.ATSRECERR = 0) */
     g_assert_cmpuint(fill(&t, SID_A, 0, 1), ==, ATD_E_DENIED);
     g_assert_cmpuint(dma_write(&t, SID_A, ATD_ATTR_RAW_TRANSLATED, PAGES, 1),
                      ==, ATD_E_FAULT);
-    g_assert_cmpuint(events(&t), ==, 2);
+    g_assert_cmpuint(events(&t), ==, 1);
+
+    set_ste(&t, SID_A, 3);
+    push_cfgi_ste(&t, SID_A);
+    ring(&t);
+    g_assert_cmpuint(dma_write(&t, SID_A, ATD_ATTR_UNTRANSLATED, 0, 1), ==,
+                     ATD_OK);
+    g_assert_cmpuint(fill(&t, SID_A, 0, 1), ==, ATD_E_DENIED);
+    expect_event(&t, 1, EVT_F_BAD_ATS_TREQ, SID_A);
     bench_end(&t);
 }
 
@@ -1031,17 +1089,522 @@ static void test_translation_request(void)
 }
 
 /*
+ * PASIDs
+ */
+
+#define PASID_STE(fmt, max) ((uint64_t)(max) << 59 | (fmt) << 4)
+#define S1DSS_TERMINATE 0
+#define S1DSS_BYPASS    1
+#define S1DSS_SSID0     2
+
+/* As set_ste(), with a table of 2^@max CDs at CDTAB */
+static void set_pasid_ste(Bench *t, uint32_t sid, unsigned int fmt,
+                          unsigned int max, unsigned int s1dss,
+                          unsigned int eats)
+{
+    uint64_t ste = t->strtab + sid * 64;
+
+    qtest_writeq(t->qts, ste, CDTAB | PASID_STE(fmt, max) | 5 << 1 | 1);
+    qtest_writeq(t->qts, ste + 8, (uint64_t)eats << 28 | s1dss);
+    push_cfgi_ste(t, sid);
+    push_sync(t);
+    ring(t);
+    expect_done(t);
+}
+
+/* The second address space: IOVA page n maps page n + 32 of PAGES */
+static void map_pasid(Bench *t, unsigned int page, uint64_t pte_bits)
+{
+    qtest_writeq(t->qts, PASID_PT + 0x2000 + page * 8,
+                 pte_bits ? (PAGES + (page + 32) * 4096) | pte_bits : 0);
+}
+
+/*
+ * Function 00:05.0 with a linear table of four CDs: 0 for requests without a
+ * PASID, 1 for PASID 1 and the second address space; 2 and 3 are invalid.
+ */
+static Bench pasid_start(const char *extra)
+{
+    g_autofree char *args = g_strdup_printf(
+        "-global arm-smmuv3.ssidsize=16 "
+        "-device ats-testdev,id=p,addr=5.0,pasid-width=16 %s", extra);
+    Bench t = bench_start(args);
+
+    qtest_writeq(t.qts, PASID_PT, (PASID_PT + 0x1000) | 3);
+    qtest_writeq(t.qts, PASID_PT + 0x1000, (PASID_PT + 0x2000) | 3);
+    for (int i = 0; i < 32; i++) {
+        map_pasid(&t, i, PTE_RW);
+    }
+    set_cd(&t, CDTAB, PT_L1, 1);
+    set_cd(&t, CDTAB + 64, PASID_PT, 2);
+    dev_enable(&t, SID_P);
+    set_pasid_ste(&t, SID_P, 0, 2, S1DSS_SSID0, 1);
+    return t;
+}
+
+static void set_pasid(Bench *t, uint32_t pasid)
+{
+    dev_writel(t, SID_P, ATD_PASID, ATD_PASID_VALID | pasid);
+}
+
+static void no_pasid(Bench *t)
+{
+    dev_writel(t, SID_P, ATD_PASID, 0);
+}
+
+static uint32_t pasid_write(Bench *t, uint32_t attr, unsigned int page,
+                            uint64_t data)
+{
+    return dma_write(t, SID_P, attr, page * 4096, data);
+}
+
+static void push_pasid_inv(Bench *t, uint32_t pasid, bool global,
+                           uint64_t addr, unsigned int size)
+{
+    push(t, OP_ATC_INV | global << 9 | 1 << 11 | pasid << 12 |
+         (uint64_t)SID_P << 32, addr | size);
+}
+
+static void push_cfgi_cd(Bench *t, uint32_t pasid)
+{
+    push(t, OP_CFGI_CD | pasid << 12 | (uint64_t)SID_P << 32, 1);
+    push_sync(t);
+    ring(t);
+    expect_done(t);
+}
+
+#define expect_ssid(t, n, ssv, ssid)                                        \
+    g_assert_cmphex(qtest_readl((t)->qts, (t)->evtq + (n) * 32) >> 11, ==,  \
+                    (ssv) | (ssid) << 1)
+
+static void test_pasid_capability(void)
+{
+    Bench t = pasid_start("");
+    uint32_t pasid = ext_cap(&t, SID_P, PCI_EXT_CAP_ID_PASID);
+    uint32_t exp = cap(&t, SID_P, PCI_CAP_ID_EXP);
+
+    g_assert_cmpuint(IDR1_SSIDSIZE(smmu_readl(&t, IDR1)), ==, 16);
+    g_assert_true(smmu_readl(&t, IDR0) & IDR0_CD2L);
+    g_assert_cmphex(pasid, !=, 0);
+    g_assert_cmphex(qtest_readw(t.qts, cfg_addr(SID_P, pasid + PCI_PASID_CAP)),
+                    ==, 16 << 8);
+    g_assert_true(qtest_readl(t.qts, cfg_addr(SID_P, exp + PCI_EXP_DEVCAP2)) &
+                  PCI_EXP_DEVCAP2_EE_PREFIX);
+    g_assert_cmphex(ext_cap(&t, SID_P, PCI_EXT_CAP_ID_ATS), !=, 0);
+
+    /* Not enabled, and too wide */
+    set_pasid(&t, 1 << 16);
+    g_assert_cmpuint(pasid_write(&t, ATD_ATTR_UNTRANSLATED, 0, 1), ==,
+                     ATD_E_PASID);
+    set_pasid(&t, 1);
+    qtest_writew(t.qts, cfg_addr(SID_P, pasid + PCI_PASID_CTRL), 0);
+    g_assert_cmpuint(fill(&t, SID_P, 0, 1), ==, ATD_E_PASID);
+    g_assert_cmpuint(dev_cmd(&t, SID_P, ATD_CMD_ATC_LOOKUP), ==, ATD_E_PASID);
+    g_assert_cmpuint(events(&t), ==, 0);
+
+    /* A reset disables it */
+    qtest_writew(t.qts, cfg_addr(SID_P, pasid + PCI_PASID_CTRL),
+                 PCI_PASID_CTRL_ENABLE);
+    g_assert_cmpuint(fill(&t, SID_P, 0, 1), ==, ATD_OK);
+    dev_cmd(&t, SID_P, ATD_CMD_FAST_RESET);
+    g_assert_cmphex(qtest_readw(t.qts, cfg_addr(SID_P, pasid + PCI_PASID_CTRL)),
+                    ==, 0);
+    g_assert_cmphex(dev_readl(&t, SID_P, ATD_PASID), ==, 0);
+
+    /* None of it unless asked for; PASIDs without SubstreamIDs are refused */
+    g_assert_cmphex(ext_cap(&t, SID_A, PCI_EXT_CAP_ID_PASID), ==, 0);
+    bench_end(&t);
+    t = bench_start("-device ats-testdev,id=p,addr=5.0,pasid-width=16");
+    g_assert_cmpuint(IDR1_SSIDSIZE(smmu_readl(&t, IDR1)), ==, 0);
+    g_assert_false(smmu_readl(&t, IDR0) & IDR0_CD2L);
+    setup_stream(&t, SID_P);
+    dev_enable(&t, SID_P);
+    set_pasid(&t, 1);
+    g_assert_cmpuint(pasid_write(&t, ATD_ATTR_UNTRANSLATED, 0, 1), ==,
+                     ATD_E_FAULT);
+    g_assert_cmpuint(events(&t), ==, 1);
+    expect_event(&t, 0, EVT_C_BAD_SUBSTREAMID, SID_P);
+    /* More CDs than there may be */
+    set_pasid_ste(&t, SID_P, 0, 1, S1DSS_SSID0, 1);
+    no_pasid(&t);
+    g_assert_cmpuint(pasid_write(&t, ATD_ATTR_UNTRANSLATED, 0, 1), ==,
+                     ATD_E_FAULT);
+    expect_event(&t, 1, EVT_C_BAD_STE, SID_P);
+    bench_end(&t);
+}
+
+/* Each PASID has its address space, and its faults say so */
+static void test_pasid_linear(void)
+{
+    Bench t = pasid_start("");
+
+    g_assert_cmpuint(pasid_write(&t, ATD_ATTR_UNTRANSLATED, 3, 0x11), ==,
+                     ATD_OK);
+    set_pasid(&t, 1);
+    g_assert_cmpuint(pasid_write(&t, ATD_ATTR_UNTRANSLATED, 3, 0x22), ==,
+                     ATD_OK);
+    g_assert_cmphex(page_read(&t, 3), ==, 0x11);
+    g_assert_cmphex(page_read(&t, 3 + 32), ==, 0x22);
+    g_assert_cmpuint(events(&t), ==, 0);
+
+    map_pasid(&t, 4, 0);
+    g_assert_cmpuint(pasid_write(&t, ATD_ATTR_UNTRANSLATED, 4, 1), ==,
+                     ATD_E_FAULT);
+    expect_event(&t, 0, EVT_F_TRANSLATION, SID_P);
+    expect_ssid(&t, 0, 1, 1);
+    g_assert_cmphex(qtest_readq(t.qts, EVTQ + 16), ==, 4 * 4096);
+    map(&t, 5, 0);
+    no_pasid(&t);
+    g_assert_cmpuint(pasid_write(&t, ATD_ATTR_UNTRANSLATED, 5, 1), ==,
+                     ATD_E_FAULT);
+    expect_event(&t, 1, EVT_F_TRANSLATION, SID_P);
+    expect_ssid(&t, 1, 0, 0);
+
+    /* V = 0; beyond the table; CD 0, which is for those without a PASID */
+    set_pasid(&t, 2);
+    g_assert_cmpuint(pasid_write(&t, ATD_ATTR_UNTRANSLATED, 0, 1), ==,
+                     ATD_E_FAULT);
+    expect_event(&t, 2, EVT_C_BAD_CD, SID_P);
+    expect_ssid(&t, 2, 1, 2);
+    set_pasid(&t, 4);
+    g_assert_cmpuint(pasid_write(&t, ATD_ATTR_UNTRANSLATED, 0, 1), ==,
+                     ATD_E_FAULT);
+    expect_event(&t, 3, EVT_C_BAD_SUBSTREAMID, SID_P);
+    expect_ssid(&t, 3, 0, 4);
+    set_pasid(&t, 0);
+    g_assert_cmpuint(pasid_write(&t, ATD_ATTR_UNTRANSLATED, 0, 1), ==,
+                     ATD_E_FAULT);
+    expect_event(&t, 4, EVT_F_STREAM_DISABLED, SID_P);
+    expect_ssid(&t, 4, 0, 0);
+    g_assert_cmpuint(events(&t), ==, 5);
+
+    /* A stream whose STE has no substreams, or no stage 1 */
+    set_pasid(&t, 1);
+    set_pasid_ste(&t, SID_P, 0, 0, S1DSS_SSID0, 1);
+    g_assert_cmpuint(pasid_write(&t, ATD_ATTR_UNTRANSLATED, 0, 1), ==,
+                     ATD_E_FAULT);
+    expect_event(&t, 5, EVT_C_BAD_SUBSTREAMID, SID_P);
+    qtest_writeq(t.qts, STRTAB + SID_P * 64, 4 << 1 | 1);
+    push_cfgi_ste(&t, SID_P);
+    ring(&t);
+    g_assert_cmpuint(pasid_write(&t, ATD_ATTR_UNTRANSLATED, 0, 1), ==,
+                     ATD_E_FAULT);
+    expect_event(&t, 6, EVT_C_BAD_SUBSTREAMID, SID_P);
+    g_assert_cmpuint(events(&t), ==, 7);
+    bench_end(&t);
+}
+
+/* S1Fmt: leaves of 64 CDs and of 1024 CDs */
+static void test_pasid_two_levels(void)
+{
+    static const struct {
+        unsigned int fmt;
+        unsigned int leaf;
+    } fmts[] = { { 1, 64 }, { 2, 1024 } };
+    Bench t = pasid_start("");
+
+    for (int i = 0; i < ARRAY_SIZE(fmts); i++) {
+        uint32_t pasid = fmts[i].leaf * 2 + 5;
+        uint32_t n = events(&t);
+
+        qtest_memset(t.qts, CDTAB, 0, 4096);
+        qtest_memset(t.qts, CDTAB_L2, 0, 65536);
+        qtest_writeq(t.qts, CDTAB + 2 * 8, CDTAB_L2 | 1);
+        set_cd(&t, CDTAB_L2 + 5 * 64, PASID_PT, 2);
+        set_pasid_ste(&t, SID_P, fmts[i].fmt, 13, S1DSS_TERMINATE, 1);
+
+        set_pasid(&t, pasid);
+        g_assert_cmpuint(pasid_write(&t, ATD_ATTR_UNTRANSLATED, 6, 0x10 + i),
+                         ==, ATD_OK);
+        g_assert_cmphex(page_read(&t, 6 + 32), ==, 0x10 + i);
+        g_assert_cmpuint(fill(&t, SID_P, 7, 1), ==, ATD_OK);
+
+        /* An L1CD that is not valid, then a CD that is not */
+        set_pasid(&t, pasid + fmts[i].leaf);
+        g_assert_cmpuint(pasid_write(&t, ATD_ATTR_UNTRANSLATED, 6, 1), ==,
+                         ATD_E_FAULT);
+        expect_event(&t, n, EVT_C_BAD_SUBSTREAMID, SID_P);
+        expect_ssid(&t, n, 0, pasid + fmts[i].leaf);
+        set_pasid(&t, pasid + 1);
+        g_assert_cmpuint(pasid_write(&t, ATD_ATTR_UNTRANSLATED, 6, 1), ==,
+                         ATD_E_FAULT);
+        expect_event(&t, n + 1, EVT_C_BAD_CD, SID_P);
+        set_pasid(&t, 1 << 13);
+        g_assert_cmpuint(pasid_write(&t, ATD_ATTR_UNTRANSLATED, 6, 1), ==,
+                         ATD_E_FAULT);
+        expect_event(&t, n + 2, EVT_C_BAD_SUBSTREAMID, SID_P);
+    }
+    bench_end(&t);
+}
+
+/* 5.2, S1DSS: what there is for a request without a PASID */
+static void test_pasid_s1dss(void)
+{
+    Bench t = pasid_start("");
+
+    /* Terminated; as a Translation Request without an event */
+    set_pasid_ste(&t, SID_P, 0, 2, S1DSS_TERMINATE, 1);
+    g_assert_cmpuint(pasid_write(&t, ATD_ATTR_UNTRANSLATED, 0, 1), ==,
+                     ATD_E_FAULT);
+    expect_event(&t, 0, EVT_F_STREAM_DISABLED, SID_P);
+    g_assert_cmpuint(fill(&t, SID_P, 0, 1), ==, ATD_E_DENIED);
+    g_assert_cmpuint(events(&t), ==, 1);
+    /* With PASID 0 there is CD 0 */
+    set_pasid(&t, 0);
+    g_assert_cmpuint(pasid_write(&t, ATD_ATTR_UNTRANSLATED, 0, 0x11), ==,
+                     ATD_OK);
+    g_assert_cmphex(page_read(&t, 0), ==, 0x11);
+    /* IDR3.PASIDTT = 0: the CD of a Translated transaction is not looked at */
+    set_pasid(&t, 1);
+    g_assert_cmpuint(fill(&t, SID_P, 1, 1), ==, ATD_OK);
+    g_assert_cmpuint(pasid_write(&t, ATD_ATTR_ATC, 1, 0x22), ==, ATD_OK);
+    g_assert_cmphex(page_read(&t, 1 + 32), ==, 0x22);
+    g_assert_cmpuint(events(&t), ==, 1);
+
+    /* 13.6.4: bypassed, and ATS gives the address that it was asked for */
+    set_pasid_ste(&t, SID_P, 0, 2, S1DSS_BYPASS, 1);
+    no_pasid(&t);
+    g_assert_cmpuint(dma_write(&t, SID_P, ATD_ATTR_UNTRANSLATED,
+                               PAGES + 2 * 4096, 0x33), ==, ATD_OK);
+    g_assert_cmphex(page_read(&t, 2), ==, 0x33);
+    g_assert_cmpuint(fill(&t, SID_P, PAGES / 4096 + 3, 1), ==, ATD_OK);
+    dev_writeq(&t, SID_P, ATD_ADDR, PAGES + 3 * 4096);
+    g_assert_cmpuint(dev_cmd(&t, SID_P, ATD_CMD_ATC_LOOKUP), ==, ATD_OK);
+    g_assert_cmphex(dev_readq(&t, SID_P, ATD_DATA), ==, PAGES + 3 * 4096);
+    g_assert_cmpuint(dma_write(&t, SID_P, ATD_ATTR_ATC, PAGES + 3 * 4096,
+                               0x44), ==, ATD_OK);
+    g_assert_cmphex(page_read(&t, 3), ==, 0x44);
+    set_pasid(&t, 1);
+    g_assert_cmpuint(pasid_write(&t, ATD_ATTR_UNTRANSLATED, 4, 0x55), ==,
+                     ATD_OK);
+    g_assert_cmphex(page_read(&t, 4 + 32), ==, 0x55);
+    g_assert_cmpuint(events(&t), ==, 1);
+    bench_end(&t);
+}
+
+/* A changed CD is seen after the command that names it, and not before */
+static void test_pasid_config_cache(void)
+{
+    Bench t = pasid_start("");
+
+    set_cd(&t, CDTAB + 3 * 64, PASID_PT, 2);
+    for (int pasid = 1; pasid <= 3; pasid += 2) {
+        set_pasid(&t, pasid);
+        g_assert_cmpuint(pasid_write(&t, ATD_ATTR_UNTRANSLATED, 0, 0x11), ==,
+                         ATD_OK);
+    }
+    qtest_writel(t.qts, CDTAB + 64, 0);
+    qtest_writel(t.qts, CDTAB + 3 * 64, 0);
+    push_cfgi_cd(&t, 0);
+    push_cfgi_cd(&t, 2);
+    for (int pasid = 1; pasid <= 3; pasid += 2) {
+        set_pasid(&t, pasid);
+        g_assert_cmpuint(pasid_write(&t, ATD_ATTR_UNTRANSLATED, 1, 0x11), ==,
+                         ATD_OK);
+    }
+    push_cfgi_cd(&t, 3);
+    g_assert_cmpuint(pasid_write(&t, ATD_ATTR_UNTRANSLATED, 2, 0x11), ==,
+                     ATD_E_FAULT);
+    expect_event(&t, 0, EVT_C_BAD_CD, SID_P);
+    set_pasid(&t, 1);
+    g_assert_cmpuint(pasid_write(&t, ATD_ATTR_UNTRANSLATED, 2, 0x11), ==,
+                     ATD_OK);
+    push(&t, OP_CFGI_CD_ALL | (uint64_t)SID_P << 32, 0);
+    ring(&t);
+    g_assert_cmpuint(pasid_write(&t, ATD_ATTR_UNTRANSLATED, 3, 0x11), ==,
+                     ATD_E_FAULT);
+    expect_event(&t, 1, EVT_C_BAD_CD, SID_P);
+
+    /* All PASIDs see one STE: CMD_CFGI_CD is no CMD_CFGI_STE */
+    set_cd(&t, CDTAB + 64, PASID_PT, 2);
+    qtest_writeq(t.qts, STRTAB + SID_P * 64, 0);
+    g_assert_cmpuint(pasid_write(&t, ATD_ATTR_UNTRANSLATED, 4, 0x11), ==,
+                     ATD_OK);
+    push_cfgi_cd(&t, 1);
+    g_assert_cmpuint(pasid_write(&t, ATD_ATTR_UNTRANSLATED, 5, 0x11), ==,
+                     ATD_OK);
+    push_cfgi_ste(&t, SID_P);
+    ring(&t);
+    g_assert_cmpuint(pasid_write(&t, ATD_ATTR_UNTRANSLATED, 6, 0x11), ==,
+                     ATD_E_FAULT);
+    expect_event(&t, 2, EVT_C_BAD_STE, SID_P);
+    expect_ssid(&t, 2, 1, 1);
+    g_assert_cmpuint(events(&t), ==, 3);
+    bench_end(&t);
+}
+
+/* The TLB knows address spaces by ASID, whatever PASID they have */
+static void test_pasid_tlbi(void)
+{
+    Bench t = pasid_start("");
+
+    g_assert_cmpuint(pasid_write(&t, ATD_ATTR_UNTRANSLATED, 0, 1), ==, ATD_OK);
+    set_pasid(&t, 1);
+    g_assert_cmpuint(pasid_write(&t, ATD_ATTR_UNTRANSLATED, 0, 1), ==, ATD_OK);
+    map(&t, 0, 0);
+    map_pasid(&t, 0, 0);
+    push(&t, OP_TLBI_NH_ASID | 2ULL << 48, 0);
+    push_sync(&t);
+    ring(&t);
+    expect_done(&t);
+    g_assert_cmpuint(pasid_write(&t, ATD_ATTR_UNTRANSLATED, 0, 1), ==,
+                     ATD_E_FAULT);
+    no_pasid(&t);
+    g_assert_cmpuint(pasid_write(&t, ATD_ATTR_UNTRANSLATED, 0, 1), ==, ATD_OK);
+    push(&t, OP_TLBI_NH_ASID | 1ULL << 48, 0);
+    push_sync(&t);
+    ring(&t);
+    g_assert_cmpuint(pasid_write(&t, ATD_ATTR_UNTRANSLATED, 0, 1), ==,
+                     ATD_E_FAULT);
+    g_assert_cmpuint(events(&t), ==, 2);
+    bench_end(&t);
+}
+
+/* An Invalidate Request empties the ATC of its PASID, of all, or of none */
+static void test_pasid_atc_inv(void)
+{
+    Bench t = pasid_start("");
+
+    set_cd(&t, CDTAB + 3 * 64, PASID_PT, 2);
+    g_assert_cmpuint(fill(&t, SID_P, 0, 4), ==, ATD_OK);
+    for (int pasid = 1; pasid <= 3; pasid += 2) {
+        set_pasid(&t, pasid);
+        g_assert_cmpuint(fill(&t, SID_P, 0, 4), ==, ATD_OK);
+    }
+    g_assert_cmpuint(dev_readq(&t, SID_P, ATD_ATC_ENTRIES), ==, 12);
+    set_pasid(&t, 1);
+    g_assert_cmpuint(pasid_write(&t, ATD_ATTR_ATC, 0, 0x11), ==, ATD_OK);
+    g_assert_cmphex(page_read(&t, 32), ==, 0x11);
+    no_pasid(&t);
+    g_assert_cmpuint(pasid_write(&t, ATD_ATTR_ATC, 0, 0x22), ==, ATD_OK);
+    g_assert_cmphex(page_read(&t, 0), ==, 0x22);
+
+    /* One page, then a range, of one PASID */
+    push_pasid_inv(&t, 1, false, 0, 0);
+    push_sync(&t);
+    ring(&t);
+    expect_done(&t);
+    g_assert_cmpuint(dev_readq(&t, SID_P, ATD_ATC_ENTRIES), ==, 11);
+    set_pasid(&t, 1);
+    g_assert_cmpuint(pasid_write(&t, ATD_ATTR_ATC, 0, 0), ==, ATD_E_MISS);
+    push_pasid_inv(&t, 1, false, 0, SIZE_ALL);
+    push_sync(&t);
+    ring(&t);
+    g_assert_cmpuint(dev_readq(&t, SID_P, ATD_ATC_ENTRIES), ==, 8);
+    /* Without a PASID */
+    push_atc_inv(&t, SID_P, 0, 0);
+    push_sync(&t);
+    ring(&t);
+    g_assert_cmpuint(dev_readq(&t, SID_P, ATD_ATC_ENTRIES), ==, 7);
+    push_atc_inv(&t, SID_P, 0, SIZE_ALL);
+    push_sync(&t);
+    ring(&t);
+    g_assert_cmpuint(dev_readq(&t, SID_P, ATD_ATC_ENTRIES), ==, 4);
+    set_pasid(&t, 3);
+    g_assert_cmpuint(pasid_write(&t, ATD_ATTR_ATC, 3, 0x33), ==, ATD_OK);
+    /* Global: the PASID that it carries does not matter */
+    push_pasid_inv(&t, 1, true, 0, 0);
+    push_sync(&t);
+    ring(&t);
+    g_assert_cmpuint(dev_readq(&t, SID_P, ATD_ATC_ENTRIES), ==, 3);
+    push_pasid_inv(&t, 1, true, 0, SIZE_ALL);
+    push_sync(&t);
+    ring(&t);
+    g_assert_cmpuint(dev_readq(&t, SID_P, ATD_ATC_ENTRIES), ==, 0);
+    g_assert_cmpuint(events(&t), ==, 0);
+
+    /* A dead function is dead for all PASIDs: one error for the batch */
+    set_mode(&t, SID_P, ATD_INV_NEVER, 0);
+    push_pasid_inv(&t, 1, false, 0, 0);
+    push_pasid_inv(&t, 3, false, 0, 0);
+    push_atc_inv(&t, SID_P, 0, 0);
+    push_sync(&t);
+    ring(&t);
+    step(&t, T);
+    expect_error(&t, t.prod - 1, CERROR_ATC_INV_SYNC);
+    bench_end(&t);
+}
+
+/* The hammer's PASID is its own, and one fence stops every PASID */
+static void test_pasid_hammer(void)
+{
+    Bench t = pasid_start("");
+
+    set_pasid(&t, 1);
+    g_assert_cmpuint(fill(&t, SID_P, 0, 1), ==, ATD_OK);
+    no_pasid(&t);
+    dev_writel(&t, SID_P, ATD_HAMMER_PASID, ATD_PASID_VALID | 1);
+    dev_writeq(&t, SID_P, ATD_HAMMER_LEN, 4096);
+    dev_writeq(&t, SID_P, ATD_HAMMER_PATTERN, 0x1000);
+    dev_writel(&t, SID_P, ATD_HAMMER_CTRL, ATD_HAMMER_ENABLE |
+               ATD_ATTR_ATC << ATD_HAMMER_ATTR_SHIFT);
+    step(&t, 10 * US);
+    g_assert_cmpuint(dev_readq(&t, SID_P, ATD_ACCEPTED), ==, 10);
+    g_assert_cmphex(page_read(&t, 32), ==, 0x1009);
+    g_assert_cmphex(page_read(&t, 0), ==, 0);
+
+    set_pasid_ste(&t, SID_P, 0, 2, S1DSS_SSID0, 0);
+    step(&t, 10 * US);
+    g_assert_cmpuint(dev_readq(&t, SID_P, ATD_ACCEPTED), ==, 10);
+    g_assert_cmpuint(dev_readq(&t, SID_P, ATD_REFUSED), ==, 10);
+    expect_event(&t, 0, EVT_F_TRANSL_FORBIDDEN, SID_P);
+    expect_ssid(&t, 0, 0, 0);
+    /* 3.9.1.2, with the PASID of the Translation Request */
+    set_pasid(&t, 1);
+    g_assert_cmpuint(fill(&t, SID_P, 2, 1), ==, ATD_E_DENIED);
+    expect_event(&t, 10, EVT_F_BAD_ATS_TREQ, SID_P);
+    expect_ssid(&t, 10, 1, 1);
+
+    /* Untranslated DMA is not affected, and the hammer can do it as well */
+    dev_writel(&t, SID_P, ATD_HAMMER_CTRL, ATD_HAMMER_ENABLE |
+               ATD_ATTR_UNTRANSLATED << ATD_HAMMER_ATTR_SHIFT);
+    step(&t, 10 * US);
+    g_assert_cmpuint(dev_readq(&t, SID_P, ATD_ACCEPTED), ==, 20);
+    bench_end(&t);
+}
+
+/*
  * What the machine tells its guest
  */
 
-static bool fdt_has(Bench *t, const char *name)
+static char *fdt_get(Bench *t, uint32_t *size)
 {
-    uint32_t size = __builtin_bswap32(qtest_readl(t->qts, FDT_BASE + 4));
-    g_autofree char *fdt = g_malloc(size);
+    char *fdt;
 
     g_assert_cmphex(qtest_readl(t->qts, FDT_BASE), ==, 0xedfe0dd0);
-    qtest_memread(t->qts, FDT_BASE, fdt, size);
-    return memmem(fdt, size, name, strlen(name) + 1);
+    *size = __builtin_bswap32(qtest_readl(t->qts, FDT_BASE + 4));
+    fdt = g_malloc(*size);
+    qtest_memread(t->qts, FDT_BASE, fdt, *size);
+    return fdt;
+}
+
+static bool fdt_has_bytes(Bench *t, const void *bytes, size_t len)
+{
+    uint32_t size;
+    g_autofree char *fdt = fdt_get(t, &size);
+
+    return memmem(fdt, size, bytes, len);
+}
+
+static bool fdt_has(Bench *t, const char *name)
+{
+    return fdt_has_bytes(t, name, strlen(name) + 1);
+}
+
+/* The phandle of the SMMU at @base: QEMU writes new properties in front */
+static uint32_t fdt_phandle(Bench *t, uint64_t base)
+{
+    g_autofree char *name = g_strdup_printf("smmuv3@%" PRIx64, base);
+    uint32_t size;
+    g_autofree char *fdt = fdt_get(t, &size);
+    char *node = memmem(fdt, size, name, strlen(name) + 1);
+
+    g_assert_nonnull(node);
+    node += QEMU_ALIGN_UP(strlen(name) + 1, 4);
+    /* FDT_PROP, 4 bytes, offset of its name */
+    g_assert_cmphex(ldl_be_p(node), ==, 3);
+    g_assert_cmphex(ldl_be_p(node + 4), ==, 4);
+    return ldl_be_p(node + 12);
 }
 
 /*
@@ -1094,24 +1657,58 @@ static uint8_t *fw_cfg_file(Bench *t, const char *name, uint32_t *size,
     g_assert_not_reached();
 }
 
-/* The ATS attribute of the root complex node of the IORT (ARM DEN 0049E) */
+/* The IORT (ARM DEN 0049E) and, in it, the root complex node */
+typedef struct {
+    uint8_t *tables;
+    uint8_t *table;
+    uint8_t *rc;
+} IORT;
+
+static IORT iort_get(Bench *t)
+{
+    IORT iort;
+    uint32_t size;
+
+    iort.tables = fw_cfg_file(t, "etc/acpi/tables", &size, 32 * KiB);
+    iort.table = memmem(iort.tables, size, "IORT", 4);
+    g_assert_nonnull(iort.table);
+    iort.rc = iort.table + ldl_le_p(iort.table + 40);
+    for (uint32_t n = ldl_le_p(iort.table + 36); iort.rc[0] != 2; n--) {
+        g_assert_cmpuint(n, >, 1);
+        iort.rc += lduw_le_p(iort.rc + 1);
+    }
+    return iort;
+}
+
 static uint32_t iort_ats_attribute(Bench *t)
 {
-    uint32_t size;
-    g_autofree uint8_t *tables = fw_cfg_file(t, "etc/acpi/tables", &size,
-                                            32 * KiB);
-    uint8_t *iort = memmem(tables, size, "IORT", 4);
-    uint8_t *node;
+    IORT iort = iort_get(t);
+    uint32_t attribute = ldl_le_p(iort.rc + 24);
 
-    g_assert_nonnull(iort);
-    node = iort + ldl_le_p(iort + 40);
-    for (uint32_t n = ldl_le_p(iort + 36); n; n--) {
-        if (node[0] == 2) {
-            return ldl_le_p(node + 24);
+    g_free(iort.tables);
+    return attribute;
+}
+
+/* The base address of the SMMU to which the root complex maps @rid, 0: none */
+static uint64_t iort_smmu_of(Bench *t, uint32_t rid)
+{
+    IORT iort = iort_get(t);
+    uint8_t *map = iort.rc + ldl_le_p(iort.rc + 12);
+    uint64_t base = 0;
+
+    for (uint32_t n = ldl_le_p(iort.rc + 8); n; n--, map += 20) {
+        uint32_t first = ldl_le_p(map);
+        uint8_t *node = iort.table + ldl_le_p(map + 12);
+
+        /* The count of a mapping is one less than it has IDs */
+        if (rid >= first && rid - first <= ldl_le_p(map + 4) && node[0] == 4) {
+            g_assert_cmphex(base, ==, 0);
+            g_assert_cmphex(ldl_le_p(map + 8), ==, first);
+            base = ldq_le_p(node + 16);
         }
-        node += lduw_le_p(node + 1);
     }
-    g_assert_not_reached();
+    g_free(iort.tables);
+    return base;
 }
 
 static void test_firmware(void)
@@ -1125,6 +1722,93 @@ static void test_firmware(void)
     t = bench_start("-global arm-smmuv3.ats=off");
     g_assert_false(fdt_has(&t, "ats-supported"));
     g_assert_cmphex(iort_ats_attribute(&t), ==, 0);
+    bench_end(&t);
+}
+
+/* One host bridge, two SMMUs: each has its queues, faults and functions */
+static void test_two_smmus(void)
+{
+    Bench t = bench_start("-machine smmu2-rid=0x18 "
+                          "-device pcie-root-port,id=rp,addr=6.0,chassis=1 "
+                          "-device ats-testdev,bus=rp,id=e");
+    Bench u = t;
+    uint32_t map[8] = {
+        0, 0, 0, cpu_to_be32(0x18),
+        cpu_to_be32(0x18), 0, cpu_to_be32(0x18), cpu_to_be32(0x10000 - 0x18),
+    };
+    const uint32_t sid_e = 0x100;
+
+    u.smmu = SMMU2_BASE;
+    u.cmdq = CMDQ_2;
+    u.evtq = EVTQ_2;
+    u.strtab = STRTAB_2;
+    g_assert_true(smmu_readl(&u, IDR0) & IDR0_ATS);
+    smmu_enable(&u, CR0_ALL, 6);
+    set_ste(&u, SID_B, 1);
+
+    /* Behind the root port: bus 1, its BAR in the window of the bridge */
+    qtest_writel(t.qts, cfg_addr(0x30, PCI_PRIMARY_BUS), 0x010100);
+    qtest_writel(t.qts, cfg_addr(0x30, PCI_MEMORY_BASE), 0x10101010);
+    qtest_writew(t.qts, cfg_addr(0x30, PCI_COMMAND),
+                 PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+    set_cd(&u, CDS + sid_e * 64, PT_L1, 1);
+    set_ste(&u, sid_e, 1);
+    dev_enable(&u, sid_e);
+
+    /* Each function finds its STE in its own table */
+    g_assert_cmpuint(fill(&t, SID_A, 0, 1), ==, ATD_OK);
+    g_assert_cmpuint(fill(&u, SID_B, 1, 1), ==, ATD_OK);
+    g_assert_cmpuint(fill(&u, sid_e, 2, 1), ==, ATD_OK);
+    g_assert_cmpuint(dma_write(&u, SID_B, ATD_ATTR_ATC, 4096, 0x11), ==,
+                     ATD_OK);
+    g_assert_cmphex(page_read(&t, 1), ==, 0x11);
+    g_assert_cmpuint(dma_write(&u, SID_NO_ATS, ATD_ATTR_UNTRANSLATED, 0, 1),
+                     ==, ATD_E_FAULT);
+    g_assert_cmpuint(events(&t), ==, 0);
+    g_assert_cmpuint(events(&u), ==, 1);
+    expect_event(&u, 0, EVT_C_BAD_STE, SID_NO_ATS);
+
+    /* A CMD_ATC_INV does not reach what is behind the other SMMU */
+    push_atc_inv(&t, SID_B, 0, SIZE_ALL);
+    push_sync(&t);
+    ring(&t);
+    expect_done(&t);
+    g_assert_cmpuint(dev_readq(&u, SID_B, ATD_INV_RECEIVED), ==, 0);
+
+    /* A function that stops one queue does not stop the other */
+    set_mode(&u, SID_B, ATD_INV_NEVER, 0);
+    push_atc_inv(&u, SID_B, 0, SIZE_ALL);
+    push_atc_inv(&u, sid_e, 0, SIZE_ALL);
+    push_sync(&u);
+    ring(&u);
+    expect_waiting(&u, 2);
+    push_atc_inv(&t, SID_A, 0, SIZE_ALL);
+    push_sync(&t);
+    ring(&t);
+    expect_done(&t);
+    g_assert_cmpuint(dev_readq(&t, SID_A, ATD_ATC_ENTRIES), ==, 0);
+    g_assert_cmpuint(dev_readq(&u, sid_e, ATD_ATC_ENTRIES), ==, 0);
+    step(&t, T);
+    g_assert_false(active(&t, GERROR_CMDQ));
+    expect_error(&u, 2, CERROR_ATC_INV_SYNC);
+    acknowledge(&u, GERROR_CMDQ);
+    expect_done(&u);
+
+    /* What the guest is told; the phandles are those of the machine */
+    map[1] = cpu_to_be32(fdt_phandle(&t, SMMU_BASE));
+    map[5] = cpu_to_be32(fdt_phandle(&t, SMMU2_BASE));
+    g_assert_true(fdt_has_bytes(&t, map, sizeof(map)));
+    g_assert_cmphex(iort_smmu_of(&t, SID_A), ==, SMMU_BASE);
+    g_assert_cmphex(iort_smmu_of(&t, SID_B), ==, SMMU2_BASE);
+    g_assert_cmphex(iort_smmu_of(&t, 0x17), ==, SMMU_BASE);
+    g_assert_cmphex(iort_smmu_of(&t, sid_e), ==, SMMU2_BASE);
+    bench_end(&t);
+
+    /* There is one if nobody asks for two */
+    t = bench_start("");
+    g_assert_cmphex(iort_smmu_of(&t, SID_A), ==, SMMU_BASE);
+    g_assert_cmphex(iort_smmu_of(&t, SID_B), ==, SMMU_BASE);
+    g_assert_false(fdt_has(&t, "smmuv3@90e0000"));
     bench_end(&t);
 }
 
@@ -1358,6 +2042,61 @@ static void test_flr(void)
     bench_end(&t);
 }
 
+/*
+ * D3hot and back, without No_Soft_Reset: the reset of Linux' "pm" method, which
+ * resets what an FLR does, in less time
+ */
+static void test_pm_reset(void)
+{
+    Bench t = bench_start("");
+    uint32_t ats = ext_cap(&t, SID_A, PCI_EXT_CAP_ID_ATS);
+    uint32_t pm = cap(&t, SID_A, PCI_CAP_ID_PM);
+    uint64_t pmcsr = cfg_addr(SID_A, pm + PCI_PM_CTRL);
+
+    g_assert_cmphex(pm, !=, 0);
+    g_assert_cmphex(qtest_readw(t.qts, pmcsr) & PCI_PM_CTRL_NO_SOFT_RESET, ==,
+                    0);
+    g_assert_cmpuint(fill(&t, SID_A, 0, 4), ==, ATD_OK);
+    dev_writeq(&t, SID_A, ATD_HAMMER_LEN, 4096);
+    dev_writel(&t, SID_A, ATD_HAMMER_CTRL, ATD_HAMMER_ENABLE |
+               ATD_ATTR_ATC << ATD_HAMMER_ATTR_SHIFT);
+    step(&t, 100 * US);
+    g_assert_cmpuint(dev_readq(&t, SID_A, ATD_ACCEPTED), ==, 100);
+    set_mode(&t, SID_A, ATD_INV_NEVER_UNTIL_RESET, 0);
+    push_atc_inv(&t, SID_A, 0, SIZE_ALL);
+    push_sync(&t);
+    ring(&t);
+    expect_waiting(&t, 1);
+
+    /* No memory request comes from D3hot; going there resets nothing */
+    qtest_writew(t.qts, pmcsr, 3);
+    step(&t, 100 * US);
+    g_assert_cmphex(page_read(&t, 0), ==, 99);
+    g_assert_cmphex(qtest_readw(t.qts, cfg_addr(SID_A, ats + PCI_ATS_CTRL)), ==,
+                    PCI_ATS_CTRL_ENABLE);
+    qtest_writew(t.qts, pmcsr, 0);
+    g_assert_cmphex(qtest_readw(t.qts, pmcsr) & PCI_PM_CTRL_STATE_MASK, ==, 0);
+    g_assert_cmphex(qtest_readw(t.qts, cfg_addr(SID_A, ats + PCI_ATS_CTRL)), ==,
+                    0);
+    g_assert_cmphex(qtest_readw(t.qts, cfg_addr(SID_A, PCI_COMMAND)), ==, 0);
+
+    dev_enable(&t, SID_A);
+    g_assert_cmpuint(dev_readq(&t, SID_A, ATD_ATC_ENTRIES), ==, 0);
+    g_assert_cmpuint(dev_readq(&t, SID_A, ATD_ACCEPTED), ==, 100);
+    g_assert_cmpuint(dev_readq(&t, SID_A, ATD_RESETS), ==, 1);
+    g_assert_cmpuint(dev_readl(&t, SID_A, ATD_HAMMER_CTRL), ==, 0);
+    g_assert_cmpuint(dev_readl(&t, SID_A, ATD_INV_MODE), ==, ATD_INV_ANSWER);
+    /* The request is forgotten, not answered */
+    step(&t, T);
+    expect_error(&t, 1, CERROR_ATC_INV_SYNC);
+    acknowledge(&t, GERROR_CMDQ);
+    push_atc_inv(&t, SID_A, 0, SIZE_ALL);
+    push_sync(&t);
+    ring(&t);
+    expect_done(&t);
+    bench_end(&t);
+}
+
 /* A machine reset leaves nothing behind in the SMMU */
 static void test_system_reset(void)
 {
@@ -1430,12 +2169,22 @@ int main(int argc, char **argv)
     qtest_add_func("/ats/dma/translated-cr0", test_translated_cr0);
     qtest_add_func("/ats/dma/bad-eats", test_bad_eats);
     qtest_add_func("/ats/dma/translation-request", test_translation_request);
+    qtest_add_func("/ats/pasid/capability", test_pasid_capability);
+    qtest_add_func("/ats/pasid/linear", test_pasid_linear);
+    qtest_add_func("/ats/pasid/two-levels", test_pasid_two_levels);
+    qtest_add_func("/ats/pasid/s1dss", test_pasid_s1dss);
+    qtest_add_func("/ats/pasid/config-cache", test_pasid_config_cache);
+    qtest_add_func("/ats/pasid/tlbi", test_pasid_tlbi);
+    qtest_add_func("/ats/pasid/atc-inv", test_pasid_atc_inv);
+    qtest_add_func("/ats/pasid/hammer", test_pasid_hammer);
     qtest_add_func("/ats/machine/firmware", test_firmware);
+    qtest_add_func("/ats/machine/two-smmus", test_two_smmus);
     qtest_add_func("/ats/dev/inv-modes", test_inv_modes);
     qtest_add_func("/ats/dev/lossy-seed", test_lossy_seed);
     qtest_add_func("/ats/dev/qom-set", test_qom_set);
     qtest_add_func("/ats/dev/hammer", test_hammer);
     qtest_add_func("/ats/dev/flr", test_flr);
+    qtest_add_func("/ats/dev/pm-reset", test_pm_reset);
     qtest_add_func("/ats/dev/system-reset", test_system_reset);
     qtest_add_func("/ats/dev/registers", test_registers);
 

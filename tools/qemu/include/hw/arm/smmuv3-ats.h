@@ -62,7 +62,8 @@ typedef enum {
 enum {
     SMMU_IDX_UNTRANSLATED,
     SMMU_IDX_TRANSLATED,
-    SMMU_IDX_NUM,
+    SMMU_IDX_SSID,              /* untranslated, with SubstreamID 0, 1, ... */
+    SMMU_IDX_NUM = SMMU_IDX_SSID + 65536,
 };
 
 bool smmuv3_ats_realize(SMMUv3State *s, Error **errp);
@@ -78,8 +79,9 @@ IOMMUTLBEntry smmuv3_ats_translated(SMMUDevice *sdev, hwaddr addr,
                                     IOMMUAccessFlags flag);
 
 /* The function's side: see PCIIOMMUOps */
-bool smmuv3_ats_request_translation(SMMUDevice *sdev, hwaddr addr,
-                                    bool no_write, IOMMUTLBEntry *entry);
+bool smmuv3_ats_request_translation(SMMUDevice *sdev, uint32_t ssid,
+                                    hwaddr addr, bool no_write,
+                                    IOMMUTLBEntry *entry);
 void smmuv3_ats_invalidate_complete(SMMUDevice *sdev, uint64_t tag);
 
 #endif

@@ -25,18 +25,22 @@
 
 /*
  * Commands act at once, within the write: read ATD_RESULT after it.
- * Operands: ATD_ADDR, ATD_LEN, ATD_DATA, ATD_ATTR.
+ * Operands: ATD_ADDR, ATD_LEN, ATD_DATA, ATD_ATTR, ATD_PASID.
  */
 #define ATD_CMD				0x008	/* wo, 32 bit */
 #define ATD_CMD_ATC_FILL		1	/* translation requests for
 						 * [ADDR, ADDR + LEN) fill the
 						 * ATC
 						 */
-#define ATD_CMD_ATC_DROP		2	/* forget all ATC entries */
+#define ATD_CMD_ATC_DROP		2	/* forget all ATC entries, also
+						 * those of every PASID
+						 */
 #define ATD_CMD_WRITE			3	/* write DATA, 8 bytes, to ADDR */
 #define ATD_CMD_READ			4	/* read 8 bytes from ADDR to DATA */
 #define ATD_CMD_ATC_LOOKUP		5	/* DATA = translation of ADDR */
-#define ATD_CMD_FAST_RESET		6	/* as FLR, for the harness */
+#define ATD_CMD_FAST_RESET		6	/* as FLR, at once, but only ATSCtl
+						 * of configuration space is reset
+						 */
 #define ATD_CMD_CLEAR_COUNTERS		7
 #define ATD_RESULT			0x00c	/* ro, 32 bit */
 #define ATD_OK				0
@@ -46,6 +50,7 @@
 #define ATD_E_DENIED			4	/* translation request refused */
 #define ATD_E_FAULT			5	/* DMA aborted by the SMMU */
 #define ATD_E_FULL			6	/* no room in the ATC */
+#define ATD_E_PASID			7	/* PASID not enabled, or too wide */
 #define ATD_ADDR			0x010	/* rw, 64 bit */
 #define ATD_LEN				0x018	/* rw, 64 bit, bytes */
 #define ATD_DATA			0x020	/* rw, 64 bit */
@@ -56,6 +61,15 @@
 #define ATD_ATTR_RAW_TRANSLATED		2	/* ADDR as is, AT = translated: a
 						 * rogue device
 						 */
+
+/*
+ * The PASID of commands: of Translation Requests, of untranslated DMA, and of
+ * the ATC entries that DMA through the ATC and look-ups use. Translated
+ * requests carry none. ATD_HAMMER_PASID is the same for the hammer.
+ */
+#define ATD_PASID			0x02c	/* rw, 32 bit */
+#define ATD_PASID_VALID			0x80000000u
+#define ATD_PASID_MASK			0xfffffu
 
 /* What the function does with an Invalidate Request */
 #define ATD_INV_MODE			0x030	/* rw, 32 bit */
@@ -87,6 +101,7 @@
 #define ATD_HAMMER_ADDR			0x040	/* rw, 64 bit */
 #define ATD_HAMMER_LEN			0x048	/* rw, 64 bit, bytes, 4 KiB units */
 #define ATD_HAMMER_PATTERN		0x050	/* rw, 64 bit */
+#define ATD_HAMMER_PASID		0x05c	/* rw, 32 bit, as ATD_PASID */
 
 /*
  * "The flush has returned": stores the time, zeroes the counters whose name
