@@ -16,7 +16,9 @@
  * Copyright (C) 2026 The ATC fence authors
  */
 #include <linux/bitfield.h>
+#include <linux/delay.h>
 #include <linux/dev_printk.h>
+#include <linux/panic.h>
 #include <linux/rcupdate.h>
 #include <kunit/visibility.h>
 
@@ -59,7 +61,7 @@ bool __arm_smmu_atc_skip(struct arm_smmu_device *smmu, u32 sid)
 	struct arm_smmu_master *master;
 
 	guard(rcu)();
-	master = xa_load(&smmu->streams, sid);
+	master = arm_smmu_load_master(smmu, sid);
 	/*
 	 * Only FENCED: with FENCING the SMMU may still let the device write.
 	 * That FENCED is seen means that its CMD_SYNC has completed.
@@ -162,14 +164,17 @@ EXPORT_SYMBOL_IF_KUNIT(arm_smmu_atc_clear_eats);
 static void arm_smmu_atc_sync_stes(struct arm_smmu_master *master)
 {
 	struct arm_smmu_device *smmu = master->smmu;
-	struct arm_smmu_cmd cmd;
-	int i, ret;
+	struct arm_smmu_cmd cmds[8];
+	int first, i, n, ret;
 
-	for (i = 0; i < master->num_streams; i++) {
-		cmd = arm_smmu_make_cmd_cfgi_ste(master->streams[i].id, true);
+	for (first = 0; first < master->num_streams; first += n) {
+		n = min_t(int, master->num_streams - first, ARRAY_SIZE(cmds));
+		for (i = 0; i < n; i++)
+			cmds[i] = arm_smmu_make_cmd_cfgi_ste(
+				master->streams[first + i].id, true);
 		do {
 			ret = arm_smmu_cmdq_issue_cmdlist(smmu, &smmu->cmdq,
-							  &cmd, 1, true);
+							  cmds, n, true);
 		} while (ret == -EIO);
 	}
 }
@@ -188,6 +193,17 @@ static void arm_smmu_atc_log_fenced(struct irq_work *work)
 	dev_err(master->dev,
 		"ATC invalidation was not answered, ATS is off for Stream ID 0x%x of %s until the device is reset\n",
 		fence->sid, dev_name(master->smmu->dev));
+
+	/*
+	 * An SMMU need not check CXL.cache against EATS (IHI 0070, 3.9.3), and
+	 * there is nothing else that it would have to check: to take the link
+	 * away is for who knows the device. All such devices have ATS always on.
+	 */
+	if (master->ats_always_on) {
+		add_taint(TAINT_MACHINE_CHECK, LOCKDEP_STILL_OK);
+		dev_emerg(master->dev,
+			  "may still write by CXL.cache to memory that is not its own, reset it now\n");
+	}
 }
 
 /*
@@ -206,6 +222,7 @@ static bool arm_smmu_atc_fence(struct arm_smmu_master *master, u32 gen, u32 sid)
 	int i;
 
 	raw_spin_lock_irqsave(&fence->lock, flags);
+	WRITE_ONCE(fence->retrying, false);
 	if (fence->gen != gen) {
 		raw_spin_unlock_irqrestore(&fence->lock, flags);
 		return false;
@@ -251,6 +268,49 @@ static bool arm_smmu_atc_blame_is_exact(struct arm_smmu_device *smmu,
 	return atomic_read(&smmu->atc_gen) == batch->atc_gen;
 }
 
+/* How often to look what has become of somebody else's retry, and how long */
+#define ARM_SMMU_ATC_LOOKS		10
+#define ARM_SMMU_ATC_LOOK_US		20
+
+static bool arm_smmu_atc_begin_retry(struct arm_smmu_atc_fence *fence)
+{
+	unsigned long flags;
+	bool begun;
+
+	raw_spin_lock_irqsave(&fence->lock, flags);
+	begun = !fence->retrying;
+	WRITE_ONCE(fence->retrying, true);
+	raw_spin_unlock_irqrestore(&fence->lock, flags);
+
+	return begun;
+}
+
+/*
+ * Somebody else (who has set fence->retrying) is finding out whether the device answers. When it does not, a
+ * retry of our own, right behind theirs, costs another hardware timeout, and so
+ * does everybody's who has failed at the same time. With M flushes the fence, as
+ * it queues up behind all of these, takes 2M timeouts and not M + 1.
+ *
+ * So let a CMD_SYNC tell when theirs is over. It is not waiting for them: they
+ * may be what this CPU has interrupted, or their retry may not be in the queue
+ * yet. If nothing has become of it after a few rounds, we retry ourselves.
+ */
+static void arm_smmu_atc_await_retry(struct arm_smmu_device *smmu,
+				     struct arm_smmu_cmdq *cmdq,
+				     struct arm_smmu_atc_fence *fence)
+{
+	int us;
+
+	arm_smmu_cmdq_issue_cmdlist(smmu, cmdq, NULL, 0, true);
+
+	for (us = 0; us < ARM_SMMU_ATC_LOOK_US; us++) {
+		if (READ_ONCE(fence->state) != ARM_SMMU_ATC_OK ||
+		    !READ_ONCE(fence->retrying))
+			return;
+		udelay(1);
+	}
+}
+
 /*
  * The @n commands of @batch from @first on are all for @sid. Return when the
  * device has answered them or is fenced. @blamed: the batch was for @sid only,
@@ -261,16 +321,19 @@ static void arm_smmu_atc_recover_sid(struct arm_smmu_device *smmu,
 				     int first, int n, u32 sid, bool blamed)
 {
 	struct arm_smmu_cmd *cmds = &batch->cmds[first];
+	struct arm_smmu_atc_fence *fence;
 	struct arm_smmu_master *master;
+	int looks = 0;
 	int ret;
 	u32 gen;
 
 	guard(rcu)();
-	do {
+	while (true) {
 		/* Gone: its last attach has emptied its ATC, or fenced it */
-		master = xa_load(&smmu->streams, sid);
+		master = arm_smmu_load_master(smmu, sid);
 		if (!master)
 			return;
+		fence = &master->fence;
 
 		/*
 		 * Acquire: neither may the retry be queued before we look, nor
@@ -278,29 +341,41 @@ static void arm_smmu_atc_recover_sid(struct arm_smmu_device *smmu,
 		 * nor smmu->atc_gen, which a reset changes first. Pairs with
 		 * the release in arm_smmu_atc_lift().
 		 */
-		gen = smp_load_acquire(&master->fence.gen);
+		gen = smp_load_acquire(&fence->gen);
 
-		switch (READ_ONCE(master->fence.state)) {
+		switch (READ_ONCE(fence->state)) {
 		case ARM_SMMU_ATC_OK:
 			if (blamed && arm_smmu_atc_blame_is_exact(smmu, batch))
 				break;
+
+			if (!arm_smmu_atc_begin_retry(fence) &&
+			    looks++ < ARM_SMMU_ATC_LOOKS) {
+				arm_smmu_atc_await_retry(smmu, batch->cmdq,
+							 fence);
+				continue;
+			}
 			ret = arm_smmu_cmdq_issue_cmdlist(smmu, batch->cmdq,
 							  cmds, n, true);
-			if (ret != -EIO && ret != -ETIMEDOUT)
-				return;
-			break;
+			if (ret == -EIO || ret == -ETIMEDOUT)
+				break;
+			WRITE_ONCE(fence->retrying, false);
+			return;
 		case ARM_SMMU_ATC_FENCING:
 			/* Whoever began it knows that it does not answer */
 			break;
 		default:
 			return;
 		}
-	} while (!arm_smmu_atc_fence(master, gen, sid));
+
+		if (arm_smmu_atc_fence(master, gen, sid))
+			return;
+	}
 }
 
-static u32 arm_smmu_atc_inv_sid(const struct arm_smmu_cmd *cmd)
+static bool arm_smmu_atc_inv_is_for(const struct arm_smmu_cmd *cmd, u32 sid)
 {
-	return FIELD_GET(CMDQ_ATC_0_SID, cmd->data[0]);
+	return arm_smmu_cmd_is_atc_inv(cmd) &&
+	       FIELD_GET(CMDQ_ATC_0_SID, cmd->data[0]) == sid;
 }
 
 /**
@@ -318,11 +393,14 @@ static u32 arm_smmu_atc_inv_sid(const struct arm_smmu_cmd *cmd)
  * answered between the error and the retry: that is as good an answer.
  *
  * The commands of a Stream ID are adjacent: the invalidation array of a domain
- * and the streams of a master are sorted.
+ * and the streams of a master are sorted. A guest's list is not, and has other
+ * commands in between, which were executed or are for the guest to repeat. What
+ * comes again for a Stream ID that is fenced by then is left out.
  *
  * Takes another K hardware timeouts for K of several Stream IDs that do not
- * answer. Each sub-range of @batch is issued in place: no allocation and no
- * second array on the stack, this runs wherever iommu_unmap() may be called.
+ * answer, however many flushes have failed for them at once. Each sub-range of
+ * @batch is issued in place: no allocation and no second array on the stack,
+ * this runs wherever iommu_unmap() may be called.
  *
  * If the SMMU is switched off meanwhile there is nothing to fence: what it does
  * with DMA then does not depend on STEs.
@@ -336,11 +414,18 @@ void arm_smmu_atc_recover(struct arm_smmu_device *smmu,
 	int first, next;
 
 	for (first = 0; first < batch->num; first = next) {
-		u32 sid = arm_smmu_atc_inv_sid(&batch->cmds[first]);
+		u32 sid = FIELD_GET(CMDQ_ATC_0_SID,
+				    batch->cmds[first].data[0]);
 
-		for (next = first + 1; next < batch->num; next++)
-			if (arm_smmu_atc_inv_sid(&batch->cmds[next]) != sid)
-				break;
+		next = first;
+		while (next < batch->num &&
+		       arm_smmu_atc_inv_is_for(&batch->cmds[next], sid))
+			next++;
+
+		if (next == first) {
+			next++;
+			continue;
+		}
 
 		arm_smmu_atc_recover_sid(smmu, batch, first, next - first, sid,
 					 next - first == batch->num &&
@@ -408,6 +493,31 @@ void arm_smmu_atc_init_master(struct arm_smmu_master *master)
 EXPORT_SYMBOL_IF_KUNIT(arm_smmu_atc_init_master);
 
 /**
+ * arm_smmu_atc_inherit_fence() - Fence a new master for its predecessor
+ * @master: the master, not yet known to anybody else
+ *
+ * The master that had one of its Stream IDs last went while it was fenced. It may
+ * be the same device, which was removed and found again: that empties no ATC.
+ */
+void arm_smmu_atc_inherit_fence(struct arm_smmu_master *master)
+{
+	master->fence.state = ARM_SMMU_ATC_FENCED;
+	atomic_inc(&master->smmu->nr_atc_fenced);
+}
+EXPORT_SYMBOL_IF_KUNIT(arm_smmu_atc_inherit_fence);
+
+/**
+ * arm_smmu_atc_answered() - A master has dropped all that it had cached
+ * @master: the master, fenced since it came
+ *
+ * Context: Before the first attach, so that it could not cache anything since.
+ */
+void arm_smmu_atc_answered(struct arm_smmu_master *master)
+{
+	arm_smmu_atc_lift(master, ARM_SMMU_ATC_OK);
+}
+
+/**
  * arm_smmu_atc_release_master() - A master is about to go away
  * @master: the master, still found by its Stream IDs
  *
@@ -415,10 +525,13 @@ EXPORT_SYMBOL_IF_KUNIT(arm_smmu_atc_init_master);
  * it was taken out. It no longer touches the STEs, or the device to log it.
  *
  * Context: Process context, may sleep.
+ * Return: true if it was not usable, and so its Stream IDs are not.
  */
-void arm_smmu_atc_release_master(struct arm_smmu_master *master)
+bool arm_smmu_atc_release_master(struct arm_smmu_master *master)
 {
-	arm_smmu_atc_lift(master, ARM_SMMU_ATC_GONE);
+	bool fenced = arm_smmu_atc_lift(master, ARM_SMMU_ATC_GONE);
+
 	irq_work_sync(&master->fence.log_work);
+	return fenced;
 }
 EXPORT_SYMBOL_IF_KUNIT(arm_smmu_atc_release_master);
