@@ -77,6 +77,8 @@ class Config:
     append: tuple = ()              # further words for the kernel
     devices: tuple = ()             # further -device arguments
     ports: bool = False             # each endpoint on a bus of its own, below a root port
+    pasid: int = 0                  # bits of a PASID, for the SMMU and the endpoints
+    smmu2_rid: int = 0              # Requester IDs from here on have a second SMMU
     icount_shift: int = SHIFT
     events: str = TRACE_EVENTS      # that a trace has
 
@@ -146,7 +148,12 @@ def on(flag):
 def qemu_argv(qemu, image, initrd, cfg):
     """The whole command line. Paths of logs are relative to the output."""
     smmu = {"ats": "on", "msi": on(cfg.msi), "atc-inv-timeout-us": cfg.timeout_us, **cfg.smmu}
-    argv = [str(qemu), "-M", "virt,gic-version=3,iommu=smmuv3,dtb-randomness=off",
+    if cfg.pasid:
+        smmu["ssidsize"] = cfg.pasid
+    machine = "virt,gic-version=3,iommu=smmuv3,dtb-randomness=off"
+    if cfg.smmu2_rid:
+        machine += f",smmu2-rid={cfg.smmu2_rid:#x}"
+    argv = [str(qemu), "-M", machine,
             "-cpu", "cortex-a57", "-smp", str(cfg.cpus), "-m", f"{cfg.memory}M",
             "-nodefaults", "-display", "none", "-monitor", "none", "-no-reboot",
             "-rtc", "clock=vm,base=2026-01-01", "-seed", os.environ.get("SEED") or "1"]
@@ -159,7 +166,8 @@ def qemu_argv(qemu, image, initrd, cfg):
         if cfg.ports:
             argv += ["-device", f"pcie-root-port,id=port{n},chassis={n},{place}"]
             place = f"bus=port{n},addr=0.0"
-        argv += ["-device", f"ats-testdev,id={name},{place},ats={on(ats)}"]
+        pasid = f",pasid-width={cfg.pasid}" if cfg.pasid else ""
+        argv += ["-device", f"ats-testdev,id={name},{place},ats={on(ats)}{pasid}"]
     for device in cfg.devices:
         argv += ["-device", device]
     argv += ["-serial", "file:console.log", "-serial", "file:verdict.log"]
@@ -276,6 +284,9 @@ def main():
     p.add_argument("--device", action="append", default=[], metavar="NAME,KEY=VALUE",
                    help="a further device of the machine")
     p.add_argument("--ports", action="store_true", help="each endpoint below a root port")
+    p.add_argument("--pasid", type=int, default=0, metavar="BITS", help="width of a PASID")
+    p.add_argument("--smmu2-rid", type=lambda x: int(x, 0), default=0, metavar="RID",
+                   help="Requester IDs from here on have a second SMMU")
     p.add_argument("--kunit", action="store_true", help="let KUnit's built-in suites run")
     p.add_argument("--trace", action="store_true")
     p.add_argument("--limit", type=float, default=180, help="seconds of the host")
@@ -285,7 +296,7 @@ def main():
     cfg = Config(a.scenario, a.cpus, a.msi, a.icount, a.timeout_us, key_values(a.option),
                  key_values(a.smmu), a.kunit, a.trace, a.limit, program=a.program,
                  append=tuple(a.append), devices=tuple(a.device), icount_shift=a.icount_shift,
-                 ports=a.ports)
+                 ports=a.ports, pasid=a.pasid, smmu2_rid=a.smmu2_rid)
     try:
         bench.prepare(a.kernel, (a.program,))
         result = bench.boot(a.kernel, cfg, a.dir or bench.out / "run")

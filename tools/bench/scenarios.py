@@ -21,6 +21,7 @@ from pathlib import Path
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import initramfs                                               # noqa: E402
 import ktap                                                    # noqa: E402
+import qtrace                                                  # noqa: E402
 import run                                                     # noqa: E402
 
 UNPATCHED, PATCHED = "unpatched", "patched"
@@ -36,7 +37,7 @@ Scenario = namedtuple("Scenario", "name guest escapes timeout_us options cpus pr
 FAST = 200_000          # us of virtual time until the SMMU gives up
 REAL = 3_000_000        # beyond the 1 s for which the driver polls
 
-VFIO, RESET, WAIT = "ats_vfio", "ats_reset", "ats_wait"
+VFIO, RESET, WAIT, PASID = "ats_vfio", "ats_reset", "ats_wait", "ats_pasid"
 
 # Long waits at 256 ns for an instruction instead of 16: as deterministic, and cheap.
 # The hammer keeps its period in instructions, or its events would drown the guest.
@@ -45,6 +46,11 @@ PORT = "pcie-root-port,id=port5,chassis=5,addr=6.0"
 PLUGGED = {"devices": (PORT, "ats-testdev,id=ep5,bus=port5,addr=0.0")}
 TWINS = {"devices": (PORT, "ats-testdev,id=ep5,bus=port5,addr=0.0,multifunction=on",
                      "ats-testdev,id=ep6,bus=port5,addr=0.1")}
+
+
+def pasid(name, msi=(True,)):
+    return Scenario(name, name, True, FAST, cpus=(2,), program=PASID, msi=msi,
+                    machine={"pasid": 8})
 
 
 def reset(name, machine=None, cpus=(1,), default=True):
@@ -75,6 +81,17 @@ SCENARIOS = [
     Scenario("vfio-unmap", "vfio-unmap", True, FAST, cpus=(2,), program=VFIO),
     Scenario("vfio-close", "vfio-close", True, FAST, cpus=(2,), program=VFIO),
     Scenario("vfio-move", "vfio-move", True, FAST, cpus=(2,), program=VFIO),
+    # Long enough to tell the queue that stands still from the one that does not
+    Scenario("vfio-two-smmus", "vfio-two-smmus", True, 1_500_000, cpus=(2,), program=VFIO,
+             msi=(True,), machine={"smmu2_rid": 0x18}),
+    # The reset of a bus does not lift the fence
+    Scenario("vfio-hot-reset", "vfio-hot-reset", True, FAST, cpus=(2,), program=VFIO,
+             msi=(True,), machine={"ports": True}, default=False),
+    pasid("pasid-domains", (False, True)),
+    pasid("pasid-attach"),
+    pasid("pasid-identity"),
+    pasid("sva-munmap", (False, True)),
+    pasid("sva-exit"),
     reset("methods", PLUGGED),
     reset("twice"),
     reset("fails", TWINS),
@@ -146,12 +163,29 @@ def judge_patched(boot, within=None):
     spared = set(boot.endpoints("spared"))
     tests.append((set(dead) <= set(blamed) | spared and set(blamed) <= set(dead) | spared,
                   f"patched: dead: {names(dead)}, blamed in the log: {names(blamed)}"))
+    if "fenced.start" in boot.ktap.values:
+        tests += judge_fenced(boot, dead)
     # The test says so itself; a bench that cannot fail proves nothing
     tests.append((boot.ktap.number("escapes") == 0 and boot.ktap.number("corrupted") == 0
                   and boot.ktap.number("rejected", 0) >= 100,
                   f"patched: {boot.ktap.number('escapes')} writes escaped, "
                   f"{boot.ktap.number('rejected')} came to nothing"))
     return tests + (judge_time(boot, within) if within else [])
+
+
+def judge_fenced(boot, dead):
+    """What the SMMU was sent between the test's two marks, for the one that is dead."""
+    start, end = (boot.ktap.number(f"fenced.{k}", 0) for k in ("start", "end"))
+    sid = boot.ktap.number(f"ep{dead[0]}.sid") if len(dead) == 1 else None
+    events = [e for e in qtrace.parse(run.read(boot.out / "trace.log").splitlines())
+              if qtrace.number(e, "sid") == sid]
+    asked = qtrace.count(qtrace.window(events, 0, start), "smmuv3_atc_inv")
+    meanwhile = qtrace.window(events, start, end)
+    again = qtrace.count(meanwhile, "smmuv3_atc_inv")
+    eats = sum(1 for e in meanwhile if e.name == "smmuv3_cfgi_ste" and qtrace.number(e, "eats"))
+    return [(bool(asked) and start < end and not again,
+             f"patched: {again} CMD_ATC_INVs while it was fenced, {asked} before"),
+            (not eats, f"patched: {eats} times the SMMU saw EATS meanwhile")]
 
 
 def judge_time(boot, within):

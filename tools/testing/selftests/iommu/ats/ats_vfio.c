@@ -14,7 +14,8 @@
  *
  * Needs root, vfio-pci with its character device, and the module, which says who
  * is there and gives two endpoints away then. The reset of a bus needs endpoints
- * below ports of their own.
+ * below ports of their own; two SMMUs, endpoints 0 and 1 behind one and 2 and 3
+ * behind another.
  *
  * What this is not: a test of interrupts, of groups, or of vfio-pci itself.
  */
@@ -25,6 +26,7 @@
 #include <linux/iommufd.h>
 #include <linux/pci_regs.h>
 #include <linux/vfio.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -35,9 +37,7 @@
 #include "kselftest.h"
 #include "ats_common.h"
 
-#define HEALTHY		0	/* takes part where two do */
 #define TARGET		1	/* goes dead */
-#define BOTH		2
 
 enum reset {
 	RESET,		/* VFIO_DEVICE_RESET */
@@ -56,6 +56,7 @@ struct scenario {
 	bool two;	/* endpoints in the IOAS */
 	bool move;	/* the dead one is attached to another IOAS */
 	bool unnoticed;	/* then it goes dead again, and nobody has noticed */
+	bool smmus;	/* the other one has another SMMU, as LONER has */
 	enum reset reset;
 };
 
@@ -68,6 +69,8 @@ static const struct scenario scenarios[] = {
 	  .two = true, .move = true, .reset = RESET },
 	{ { "vfio-hot-reset", "one of two goes dead, its bus is reset" },
 	  .two = true, .reset = HOT_RESET },
+	{ { "vfio-two-smmus", "one of two goes dead, each has its own SMMU" },
+	  .two = true, .smmus = true, .reset = RESET },
 };
 
 static struct {
@@ -75,9 +78,11 @@ static struct {
 	int ats_cap;
 	__u64 config;		/* offset in fd */
 	void *bar;
-} vdev[BOTH];
+} vdev[MAX_EPS];
 
 static const struct scenario *sc;
+static int healthy;		/* the other one in the IOAS */
+static unsigned int part;	/* endpoints that are ours */
 static int iommufd = -1;
 static __u32 ioas, ioas2;
 static __u64 *victim, *kept, *later;
@@ -86,11 +91,6 @@ static void must(bool ok, const char *what)
 {
 	if (!ok)
 		ksft_exit_fail_msg("%s: %s\n", what, strerror(errno));
-}
-
-static bool takes_part(int ep)
-{
-	return ep == TARGET || sc->two;
 }
 
 static __u64 now_ns(void)
@@ -356,8 +356,8 @@ static void setup(void)
 	map(ioas, kept, KEPT_PAGES, KEPT_IOVA);
 	map(ioas, victim, VICTIM_PAGES, VICTIM_IOVA);
 
-	for (ep = 0; ep < BOTH; ep++) {
-		if (!takes_part(ep))
+	for (ep = 0; ep < MAX_EPS; ep++) {
+		if (!(part & EP(ep)))
 			continue;
 		bind(ep, "vfio-pci");
 		open_endpoint(ep);
@@ -369,8 +369,8 @@ static void teardown(void)
 {
 	int ep;
 
-	for (ep = 0; ep < BOTH; ep++) {
-		if (!takes_part(ep))
+	for (ep = 0; ep < MAX_EPS; ep++) {
+		if (!(part & EP(ep)))
 			continue;
 		close_endpoint(ep);
 		bind(ep, "\n");
@@ -409,9 +409,61 @@ static void case_control(void)
 
 	/* It also knows the victim: an unmap has to take that from it */
 	if (sc->two)
-		ok &= writes_land(HEALTHY, kept, KEPT_PAGES + VICTIM_PAGES,
+		ok &= writes_land(healthy, kept, KEPT_PAGES + VICTIM_PAGES,
 				  KEPT_IOVA);
 	ksft_test_result(ok, "positive control: every hammer is seen in memory\n");
+}
+
+/*
+ * Meanwhile, on another SMMU: LONER, which is the module's, loses pages that its
+ * ATC knows.
+ */
+static struct {
+	pthread_t thread;
+	struct ats_testdev_flush flush;
+	__u64 ignored;
+	bool too_late;
+} meanwhile;
+static bool flushed;
+
+static void *unmap_meanwhile(void *arg)
+{
+	int i;
+
+	pin(flush_cpu() ? 0 : 1);
+	/* Not for ever */
+	for (i = 0; i < 1000; i++) {
+		if (counter(TARGET, ATD_INV_IGNORED) != meanwhile.ignored)
+			break;
+		nap();
+	}
+	do_ioctl(ATS_TESTDEV_UNMAP, &meanwhile.flush, "LONER's unmap");
+	meanwhile.too_late = __atomic_load_n(&flushed, __ATOMIC_RELAXED);
+	return arg;
+}
+
+static void start_meanwhile(void)
+{
+	area[LONER].buf = alloc_buf(VICTIM_PAGES);
+	area[LONER].addr = map_dma(area[LONER].buf, LONER);
+	area[LONER].len = VICTIM_PAGES * PAGE;
+	area[LONER].attr = ATD_ATTR_ATC;
+	if (!ats_fill(LONER) || !ats_control(LONER))
+		ksft_exit_fail_msg("endpoint %d has no ATS\n", LONER);
+	meanwhile.flush.buf = area[LONER].buf;
+	meanwhile.flush.mark = EP(LONER);
+	meanwhile.ignored = counter(TARGET, ATD_INV_IGNORED);
+	must(!pthread_create(&meanwhile.thread, NULL, unmap_meanwhile, NULL),
+	     "pthread_create");
+}
+
+static void case_meanwhile(void)
+{
+	pthread_join(meanwhile.thread, NULL);
+	ksft_print_msg("meanwhile.ns=%llu\n", meanwhile.flush.ns);
+	ksft_test_result(!meanwhile.too_late &&
+			 meanwhile.flush.ns < opt.timeout_us * 1000ULL / 3,
+			 "the queue of another SMMU goes on\n");
 }
 
 /*
@@ -420,32 +472,35 @@ static void case_control(void)
  */
 static void case_flush(void)
 {
-	unsigned int part = EP(TARGET) | (sc->two ? EP(HEALTHY) : 0);
 	struct ats_verdict v = { .rejected = ~0ULL };
 	__u64 size, start, end;
 	int ep;
 
 	ats_misbehave(TARGET, ATD_INV_NEVER_UNTIL_RESET, 0);
 	/* Words that it writes to the victim meanwhile are no escapes */
-	area[HEALTHY].len = KEPT_PAGES * PAGE;
+	area[healthy].len = KEPT_PAGES * PAGE;
 	ats_hammer_all(part);
+	if (sc->smmus)
+		start_meanwhile();
 
 	start = now_ns();
 	if (sc->move)
 		attach(TARGET, ioas2);
 	size = unmap(ioas, VICTIM_IOVA, VICTIM_PAGES);
-	for (ep = 0; ep < BOTH; ep++) {
-		if (takes_part(ep))
+	for (ep = 0; ep < MAX_EPS; ep++) {
+		if (part & EP(ep))
 			poke(ep, ATD_MARK, 4, ATD_MARK_START);
 	}
 	refill(victim);
 	end = now_ns();
+	__atomic_store_n(&flushed, true, __ATOMIC_RELAXED);
 
 	ats_go_on(part);
 	ats_hammers_off(part);
 	ksft_print_msg("flush.ns=%llu\n", end - start);
-	for (ep = 0; ep < BOTH; ep++) {
-		if (takes_part(ep))
+	ksft_print_msg("fenced.start=%llu\n", counter(TARGET, ATD_TIME));
+	for (ep = 0; ep < MAX_EPS; ep++) {
+		if (part & EP(ep))
 			print_counters(ep);
 	}
 	ats_judge(TARGET, ATD_REFUSED_AFTER, &v);
@@ -465,13 +520,13 @@ static void case_healthy(void)
 {
 	bool stale;
 
-	stale = command(HEALTHY, ATD_CMD_ATC_LOOKUP, VICTIM_IOVA, PAGE) !=
+	stale = command(healthy, ATD_CMD_ATC_LOOKUP, VICTIM_IOVA, PAGE) !=
 		ATD_E_MISS;
-	ksft_test_result(counter(HEALTHY, ATD_ACCEPTED_AFTER) > 0,
+	ksft_test_result(counter(healthy, ATD_ACCEPTED_AFTER) > 0,
 			 "everybody else's DMA went on\n");
-	command(HEALTHY, ATD_CMD_ATC_DROP, 0, 0);
-	ksft_test_result(!stale && has_ats_on(HEALTHY) &&
-			 writes_land(HEALTHY, kept, KEPT_PAGES, KEPT_IOVA),
+	command(healthy, ATD_CMD_ATC_DROP, 0, 0);
+	ksft_test_result(!stale && has_ats_on(healthy) &&
+			 writes_land(healthy, kept, KEPT_PAGES, KEPT_IOVA),
 			 "whoever answers keeps ATS\n");
 }
 
@@ -532,6 +587,8 @@ static void case_reset(const char *state)
 	__u64 resets, start, ns, size;
 	bool ok;
 
+	if (!state[0])
+		ksft_print_msg("fenced.end=%llu\n", counter(TARGET, ATD_TIME));
 	resets = counter(TARGET, ATD_RESETS);
 	ok = reset_target();
 	resets = counter(TARGET, ATD_RESETS) - resets;
@@ -582,14 +639,18 @@ int main(int argc, char **argv)
 	ksft_print_header();
 	sc = ats_choose(argc, argv, scenarios, ARRAY_SIZE(scenarios),
 			sizeof(scenarios[0]), NULL);
-	ksft_set_plan(7 + (sc->two ? 2 : 0) + sc->move +
+	ksft_set_plan(7 + (sc->two ? 2 : 0) + sc->move + sc->smmus +
 		      (sc->unnoticed ? 3 : 0));
+	healthy = sc->smmus ? 2 : 0;
+	part = EP(TARGET) | (sc->two ? EP(healthy) : 0);
 	ksft_print_msg("scenario=%s\n", sc->s.name);
 	ksft_print_msg("%s\n", sc->s.what);
 	setup();
 
 	case_control();
 	case_flush();
+	if (sc->smmus)
+		case_meanwhile();
 	if (sc->two)
 		case_healthy();
 	case_second_flush();
