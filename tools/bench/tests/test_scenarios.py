@@ -3,6 +3,7 @@
 
 import os
 import sys
+import tempfile
 import unittest
 from pathlib import Path
 
@@ -67,6 +68,40 @@ class Unpatched(unittest.TestCase):
     def test_splat(self):
         b = boot(escapes=140, corrupted=16, console=["Call trace:"])
         self.assertFalse(good(scenarios.judge_unpatched(b, True)))
+
+
+class Fenced(unittest.TestCase):
+    BEFORE = ["smmuv3_atc_inv ns=10 sid=0x10 addr=0x0 size=52"]
+    VALUES = {"ep1.sid": "0x10", "fenced.start": 100, "fenced.end": 200}
+
+    def judge(self, trace, dead=(1,), **values):
+        with tempfile.TemporaryDirectory() as tmp:
+            b = boot(**{**self.VALUES, **values})
+            b.out = Path(tmp)
+            (b.out / "trace.log").write_text("\n".join(trace) + "\n")
+            return good(scenarios.judge_fenced(b, dead))
+
+    def test_left_alone(self):
+        self.assertTrue(self.judge(self.BEFORE + [
+            "smmuv3_atc_inv ns=150 sid=0x8 addr=0x0 size=52",
+            "smmuv3_cfgi_ste ns=150 sid=0x10 eats=0",
+            "smmuv3_cfgi_ste ns=210 sid=0x10 eats=1",
+            "smmuv3_atc_inv ns=220 sid=0x10 addr=0x0 size=52"]))
+
+    def test_asked(self):
+        self.assertFalse(self.judge(self.BEFORE + [
+            "smmuv3_atc_inv ns=150 sid=0x10 addr=0x0 size=52"]))
+
+    def test_eats(self):
+        self.assertFalse(self.judge(self.BEFORE + ["smmuv3_cfgi_ste ns=150 sid=0x10 eats=1"]))
+
+    def test_a_trace_without_it_shows_nothing(self):
+        self.assertFalse(self.judge([]))
+
+    def test_two_marks_and_one_dead(self):
+        self.assertFalse(self.judge(self.BEFORE, **{"fenced.end": 0}))
+        self.assertFalse(self.judge(self.BEFORE, dead=()))
+        self.assertFalse(self.judge(self.BEFORE, dead=(1, 2)))
 
 
 class Patched(unittest.TestCase):
