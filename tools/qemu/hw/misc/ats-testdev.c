@@ -22,6 +22,7 @@
 #include "hw/pci/pci_device.h"
 #include "hw/pci/pcie.h"
 #include "hw/pci/pcie_aer.h"
+#include "hw/pci/pcie_sriov.h"
 #include "hw/qdev-properties.h"
 #include "hw/misc/ats-testdev-regs.h"
 #include "migration/vmstate.h"
@@ -88,6 +89,7 @@ struct ATSTestDev {
     /* properties */
     bool ats;
     uint8_t pasid_width;        /* 0: no PASID capability */
+    uint8_t vfs;                /* 0: no SR-IOV capability */
     uint32_t seed;
     uint32_t inv_mode;
     uint32_t inv_arg;
@@ -181,15 +183,21 @@ static bool powered_down(ATSTestDev *d)
 static bool decode_pasid(ATSTestDev *d, uint32_t reg, uint32_t *pasid)
 {
     PCIDevice *pdev = PCI_DEVICE(d);
+    ATSTestDev *owner = d;
 
     *pasid = PCI_NO_PASID;
     if (!(reg & ATD_PASID_VALID)) {
         return true;
     }
-    if (!d->pasid_cap ||
-        !(pci_get_word(pdev->config + d->pasid_cap + PCI_PASID_CTRL) &
+    if (pci_is_vf(pdev)) {
+        /* It has no PASID capability, and shares that of its PF */
+        pdev = pcie_sriov_get_pf(pdev);
+        owner = ATS_TESTDEV(pdev);
+    }
+    if (!owner->pasid_cap ||
+        !(pci_get_word(pdev->config + owner->pasid_cap + PCI_PASID_CTRL) &
           PCI_PASID_CTRL_ENABLE) ||
-        (reg & ATD_PASID_MASK) >> d->pasid_width) {
+        (reg & ATD_PASID_MASK) >> owner->pasid_width) {
         return false;
     }
     *pasid = reg & ATD_PASID_MASK;
@@ -981,12 +989,52 @@ static uint16_t init_pasid(ATSTestDev *d, uint16_t offset)
     return offset + PCI_EXT_CAP_PASID_SIZEOF;
 }
 
+/*
+ * VFs in the functions behind the PF. They are of this very type, with the same
+ * device ID, and have registers, an ATC and an ATS capability of their own.
+ */
+static bool init_vfs(ATSTestDev *d, uint16_t offset, Error **errp)
+{
+    PCIDevice *pdev = PCI_DEVICE(d);
+
+    if (PCI_FUNC(pdev->devfn) + d->vfs >= PCI_FUNC_MAX) {
+        error_setg(errp, "no room in the slot for %u VFs", d->vfs);
+        return false;
+    }
+    if (!pcie_sriov_pf_init(pdev, offset, TYPE_ATS_TESTDEV, ATD_DEVICE_ID,
+                            d->vfs, d->vfs, 1, 1, errp)) {
+        return false;
+    }
+    pcie_sriov_pf_init_vf_bar(pdev, 0, PCI_BASE_ADDRESS_SPACE_MEMORY,
+                              ATD_BAR_SIZE);
+    return true;
+}
+
+static void ats_testdev_cleanup(ATSTestDev *d)
+{
+    PCIDevice *pdev = PCI_DEVICE(d);
+
+    timer_free(d->hammer_timer);
+    timer_free(d->inv_timer);
+    g_rand_free(d->rand);
+    g_hash_table_destroy(d->atc);
+    pcie_aer_exit(pdev);
+    msi_uninit(pdev);
+    pcie_cap_exit(pdev);
+}
+
 static void ats_testdev_realize(PCIDevice *pdev, Error **errp)
 {
     ATSTestDev *d = ATS_TESTDEV(pdev);
     uint16_t offset = PCI_CONFIG_SPACE_SIZE;
     int ret;
 
+    if (pci_is_vf(pdev)) {
+        /* Whatever -global says to functions of this type */
+        d->ats = ATS_TESTDEV(pcie_sriov_get_pf(pdev))->ats;
+        d->pasid_width = 0;
+        d->vfs = 0;
+    }
     if (!pci_bus_is_express(pci_get_bus(pdev))) {
         error_setg(errp, "ats-testdev needs a PCI Express bus");
         return;
@@ -1026,6 +1074,7 @@ static void ats_testdev_realize(PCIDevice *pdev, Error **errp)
     }
     if (d->ats) {
         pcie_ats_init(pdev, offset, true);
+        offset += PCI_EXT_CAP_ATS_SIZEOF;
     }
 
     d->atc = g_hash_table_new_full(atc_key_hash, atc_key_equal, g_free, g_free);
@@ -1033,6 +1082,9 @@ static void ats_testdev_realize(PCIDevice *pdev, Error **errp)
     d->inv_timer = timer_new_ns(QEMU_CLOCK_VIRTUAL, inv_timer_cb, d);
     d->hammer_timer = timer_new_ns(QEMU_CLOCK_VIRTUAL, hammer_cb, d);
     d->resets = RESETS_POWER_ON;
+    if (d->vfs && !init_vfs(d, offset, errp)) {
+        ats_testdev_cleanup(d);
+    }
     return;
 
 err_msi:
@@ -1043,15 +1095,8 @@ err_cap:
 
 static void ats_testdev_exit(PCIDevice *pdev)
 {
-    ATSTestDev *d = ATS_TESTDEV(pdev);
-
-    timer_free(d->hammer_timer);
-    timer_free(d->inv_timer);
-    g_rand_free(d->rand);
-    g_hash_table_destroy(d->atc);
-    pcie_aer_exit(pdev);
-    msi_uninit(pdev);
-    pcie_cap_exit(pdev);
+    pcie_sriov_pf_exit(pdev);
+    ats_testdev_cleanup(ATS_TESTDEV(pdev));
 }
 
 static int get_inv_mode_prop(Object *obj, Error **errp)
@@ -1086,6 +1131,7 @@ static void set_inv_arg_prop(Object *obj, Visitor *v, const char *name,
 static const Property ats_testdev_properties[] = {
     DEFINE_PROP_BOOL("ats", ATSTestDev, ats, true),
     DEFINE_PROP_UINT8("pasid-width", ATSTestDev, pasid_width, 0),
+    DEFINE_PROP_UINT8("vfs", ATSTestDev, vfs, 0),
     DEFINE_PROP_UINT32("seed", ATSTestDev, seed, 1),
 };
 

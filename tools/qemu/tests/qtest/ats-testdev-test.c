@@ -2097,6 +2097,79 @@ static void test_pm_reset(void)
     bench_end(&t);
 }
 
+/* VFs are functions with an ATC of their own, while they are enabled */
+static void test_sriov(void)
+{
+    const uint32_t pf = 0x30, vf = 0x31;
+    Bench t = bench_start("-global arm-smmuv3.ssidsize=4 "
+                          "-device ats-testdev,addr=6.0,vfs=2,pasid-width=4");
+    uint32_t sriov = ext_cap(&t, pf, PCI_EXT_CAP_ID_SRIOV);
+    uint32_t exp = cap(&t, pf, PCI_CAP_ID_EXP);
+
+    g_assert_cmphex(sriov, !=, 0);
+    for (int i = 0; i < 3; i++) {
+        setup_stream(&t, pf + i);
+    }
+    dev_enable(&t, pf);
+
+    /* Not enabled: no function answers, which is an Unsupported Request */
+    push_atc_inv(&t, vf, 0, SIZE_ALL);
+    push_sync(&t);
+    ring(&t);
+    expect_done(&t);
+
+    for (int round = 0; round < 2; round++) {
+        qtest_writel(t.qts, cfg_addr(pf, sriov + PCI_SRIOV_BAR), bar(vf));
+        qtest_writew(t.qts, cfg_addr(pf, sriov + PCI_SRIOV_NUM_VF), 2);
+        qtest_writew(t.qts, cfg_addr(pf, sriov + PCI_SRIOV_CTRL),
+                     PCI_SRIOV_CTRL_VFE | PCI_SRIOV_CTRL_MSE);
+        dev_enable(&t, vf);
+        dev_enable(&t, vf + 1);
+        g_assert_cmphex(ext_cap(&t, vf, PCI_EXT_CAP_ID_SRIOV), ==, 0);
+        g_assert_cmphex(ext_cap(&t, vf, PCI_EXT_CAP_ID_PASID), ==, 0);
+        g_assert_cmphex(ext_cap(&t, vf, PCI_EXT_CAP_ID_ATS), !=, 0);
+        g_assert_cmpuint(dev_readl(&t, vf, ATD_INV_MODE), ==, ATD_INV_ANSWER);
+        for (int i = 0; i < 3; i++) {
+            g_assert_cmpuint(fill(&t, pf + i, 0, i + 1), ==, ATD_OK);
+            g_assert_cmpuint(dev_readq(&t, pf + i, ATD_ATC_ENTRIES), ==, i + 1);
+        }
+        g_assert_cmpuint(dma_write(&t, vf, ATD_ATTR_ATC, 0, 0x11), ==, ATD_OK);
+
+        /* The PASID capability of the PF is there for all */
+        dev_writel(&t, vf, ATD_PASID, ATD_PASID_VALID | 1);
+        g_assert_cmpuint(fill(&t, vf, 0, 1), ==, ATD_E_DENIED);
+        dev_writel(&t, vf, ATD_PASID, ATD_PASID_VALID | 16);
+        g_assert_cmpuint(fill(&t, vf, 0, 1), ==, ATD_E_PASID);
+
+        /* One of them is dead */
+        set_mode(&t, vf, ATD_INV_NEVER_UNTIL_RESET, 0);
+        for (int i = 0; i < 3; i++) {
+            push_atc_inv(&t, pf + i, 0, SIZE_ALL);
+        }
+        push_sync(&t);
+        ring(&t);
+        step(&t, T);
+        expect_error(&t, t.prod - 1, CERROR_ATC_INV_SYNC);
+        acknowledge(&t, GERROR_CMDQ);
+        expect_done(&t);
+        for (int i = 0; i < 3; i++) {
+            g_assert_cmpuint(dev_readq(&t, pf + i, ATD_ATC_ENTRIES), ==,
+                             pf + i == vf ? 2 : 0);
+        }
+
+        /* An FLR of the PF takes its VFs away, and heals them */
+        qtest_writew(t.qts, cfg_addr(pf, exp + PCI_EXP_DEVCTL),
+                     PCI_EXP_DEVCTL_BCR_FLR);
+        g_assert_cmphex(qtest_readl(t.qts, cfg_addr(vf, 0)), ==, UINT32_MAX);
+        push_atc_inv(&t, vf, 0, SIZE_ALL);
+        push_sync(&t);
+        ring(&t);
+        expect_done(&t);
+        dev_enable(&t, pf);
+    }
+    bench_end(&t);
+}
+
 /* A machine reset leaves nothing behind in the SMMU */
 static void test_system_reset(void)
 {
@@ -2185,6 +2258,7 @@ int main(int argc, char **argv)
     qtest_add_func("/ats/dev/hammer", test_hammer);
     qtest_add_func("/ats/dev/flr", test_flr);
     qtest_add_func("/ats/dev/pm-reset", test_pm_reset);
+    qtest_add_func("/ats/dev/sriov", test_sriov);
     qtest_add_func("/ats/dev/system-reset", test_system_reset);
     qtest_add_func("/ats/dev/registers", test_registers);
 
