@@ -48,8 +48,8 @@ TWINS = {"devices": (PORT, "ats-testdev,id=ep5,bus=port5,addr=0.0,multifunction=
                      "ats-testdev,id=ep6,bus=port5,addr=0.1")}
 
 
-def pasid(name, msi=(True,)):
-    return Scenario(name, name, True, FAST, cpus=(2,), program=PASID, msi=msi,
+def pasid(name, msi=(True,), program=PASID):
+    return Scenario(name, name, True, FAST, cpus=(2,), program=program, msi=msi,
                     machine={"pasid": 8})
 
 
@@ -87,6 +87,7 @@ SCENARIOS = [
     # The reset of a bus does not lift the fence
     Scenario("vfio-hot-reset", "vfio-hot-reset", True, FAST, cpus=(2,), program=VFIO,
              msi=(True,), machine={"ports": True}, default=False),
+    pasid("vfio-pasid", program=VFIO),
     pasid("pasid-domains", (False, True)),
     pasid("pasid-attach"),
     pasid("pasid-identity"),

@@ -38,6 +38,7 @@
 #include "ats_common.h"
 
 #define TARGET		1	/* goes dead */
+#define PASID		5	/* of the target, in the scenario with one */
 
 enum reset {
 	RESET,		/* VFIO_DEVICE_RESET */
@@ -57,6 +58,7 @@ struct scenario {
 	bool move;	/* the dead one is attached to another IOAS */
 	bool unnoticed;	/* then it goes dead again, and nobody has noticed */
 	bool smmus;	/* the other one has another SMMU, as LONER has */
+	bool pasid;	/* the victim is what a PASID of the target knows */
 	enum reset reset;
 };
 
@@ -69,12 +71,15 @@ static const struct scenario scenarios[] = {
 	  .two = true, .move = true, .reset = RESET },
 	{ { "vfio-hot-reset", "one of two goes dead, its bus is reset" },
 	  .two = true, .reset = HOT_RESET },
+	{ { "vfio-pasid", "one goes dead for a PASID, and so for its RID" },
+	  .pasid = true, .reset = RESET },
 	{ { "vfio-two-smmus", "one of two goes dead, each has its own SMMU" },
 	  .two = true, .smmus = true, .reset = RESET },
 };
 
 static struct {
 	int fd;
+	__u32 devid;		/* in iommufd */
 	int ats_cap;
 	__u64 config;		/* offset in fd */
 	void *bar;
@@ -85,6 +90,7 @@ static int healthy;		/* the other one in the IOAS */
 static unsigned int part;	/* endpoints that are ours */
 static int iommufd = -1;
 static __u32 ioas, ioas2;
+static __u32 victim_ioas;
 static __u64 *victim, *kept, *later;
 
 static void must(bool ok, const char *what)
@@ -181,6 +187,31 @@ static __u64 unmap(__u32 id, __u64 iova, unsigned int pages)
 		return 0;
 	}
 	return arg.length;
+}
+
+/* A domain that can be beside those of PASIDs, or of the RID */
+static __u32 new_pasid_hwpt(int ep, __u32 id)
+{
+	struct iommu_hwpt_alloc arg = {
+		.size = sizeof(arg),
+		.flags = IOMMU_HWPT_ALLOC_PASID,
+		.dev_id = vdev[ep].devid,
+		.pt_id = id,
+	};
+
+	must(!ioctl(iommufd, IOMMU_HWPT_ALLOC, &arg), "IOMMU_HWPT_ALLOC");
+	return arg.out_hwpt_id;
+}
+
+static void attach_pasid(int ep, __u32 pasid, __u32 id)
+{
+	struct vfio_device_attach_iommufd_pt arg = {
+		.argsz = sizeof(arg), .pt_id = id,
+		.flags = VFIO_DEVICE_ATTACH_PASID, .pasid = pasid,
+	};
+
+	must(!ioctl(vdev[ep].fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &arg),
+	     "attach of a PASID");
 }
 
 static void attach(int ep, __u32 id)
@@ -290,7 +321,13 @@ static void open_endpoint(int ep)
 
 	vdev[ep].fd = open_cdev(ep);
 	must(!ioctl(vdev[ep].fd, VFIO_DEVICE_BIND_IOMMUFD, &arg), "bind");
-	attach(ep, ioas);
+	vdev[ep].devid = arg.out_devid;
+	if (sc->pasid) {
+		attach(ep, new_pasid_hwpt(ep, ioas));
+		attach_pasid(ep, PASID, new_pasid_hwpt(ep, ioas2));
+	} else {
+		attach(ep, ioas);
+	}
 
 	vdev[ep].config = region(ep, VFIO_PCI_CONFIG_REGION_INDEX);
 	vdev[ep].ats_cap = find_ats_cap(ep);
@@ -354,7 +391,8 @@ static void setup(void)
 	victim = alloc_pages(VICTIM_PAGES);
 	later = alloc_pages(VICTIM_PAGES);
 	map(ioas, kept, KEPT_PAGES, KEPT_IOVA);
-	map(ioas, victim, VICTIM_PAGES, VICTIM_IOVA);
+	victim_ioas = sc->pasid ? ioas2 : ioas;
+	map(victim_ioas, victim, VICTIM_PAGES, VICTIM_IOVA);
 
 	for (ep = 0; ep < MAX_EPS; ep++) {
 		if (!(part & EP(ep)))
@@ -376,6 +414,13 @@ static void teardown(void)
 		bind(ep, "\n");
 	}
 	close(iommufd);
+}
+
+/* For the target's commands and its hammer. A reset selects the RID */
+static void use_pasid(void)
+{
+	poke(TARGET, ATD_PASID, 4, ATD_PASID_VALID | PASID);
+	poke(TARGET, ATD_HAMMER_PASID, 4, ATD_PASID_VALID | PASID);
 }
 
 /* Fills the ATC, and lets the hammer write until it is seen at @p */
@@ -405,8 +450,11 @@ static bool writes_land(int ep, __u64 *p, unsigned int pages, __u64 iova)
 
 static void case_control(void)
 {
-	bool ok = writes_land(TARGET, victim, VICTIM_PAGES, VICTIM_IOVA);
+	bool ok;
 
+	if (sc->pasid)
+		use_pasid();
+	ok = writes_land(TARGET, victim, VICTIM_PAGES, VICTIM_IOVA);
 	/* It also knows the victim: an unmap has to take that from it */
 	if (sc->two)
 		ok &= writes_land(healthy, kept, KEPT_PAGES + VICTIM_PAGES,
@@ -486,7 +534,7 @@ static void case_flush(void)
 	start = now_ns();
 	if (sc->move)
 		attach(TARGET, ioas2);
-	size = unmap(ioas, VICTIM_IOVA, VICTIM_PAGES);
+	size = unmap(victim_ioas, VICTIM_IOVA, VICTIM_PAGES);
 	for (ep = 0; ep < MAX_EPS; ep++) {
 		if (part & EP(ep))
 			poke(ep, ATD_MARK, 4, ATD_MARK_START);
@@ -530,6 +578,7 @@ static void case_healthy(void)
 			 "whoever answers keeps ATS\n");
 }
 
+/* Where there is a PASID: the next flush is one of the RID */
 static void case_second_flush(void)
 {
 	__u32 id = sc->move ? ioas2 : ioas;
@@ -598,6 +647,14 @@ static void case_reset(const char *state)
 	map(ioas, later, VICTIM_PAGES, THIRD_IOVA);
 	ok = ok && resets && has_ats_on(TARGET) &&
 	     writes_land(TARGET, later, VICTIM_PAGES, THIRD_IOVA);
+	if (sc->pasid) {
+		map(ioas2, victim, VICTIM_PAGES, VICTIM_IOVA);
+		use_pasid();
+		ok = ok && writes_land(TARGET, victim, VICTIM_PAGES, VICTIM_IOVA);
+		poke(TARGET, ATD_PASID, 4, 0);
+		poke(TARGET, ATD_HAMMER_PASID, 4, 0);
+		ok = ok && writes_land(TARGET, later, VICTIM_PAGES, THIRD_IOVA);
+	}
 	ksft_test_result(ok, "%s%s brings ATS back\n", name, state);
 
 	ats_hammer_all(EP(TARGET));
