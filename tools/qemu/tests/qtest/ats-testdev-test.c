@@ -2129,6 +2129,8 @@ static void test_sriov(void)
         g_assert_cmphex(ext_cap(&t, vf, PCI_EXT_CAP_ID_PASID), ==, 0);
         g_assert_cmphex(ext_cap(&t, vf, PCI_EXT_CAP_ID_ATS), !=, 0);
         g_assert_cmpuint(dev_readl(&t, vf, ATD_INV_MODE), ==, ATD_INV_ANSWER);
+        /* It was there for one of each round */
+        g_assert_cmpuint(dev_readq(&t, vf, ATD_INV_RECEIVED), ==, round);
         for (int i = 0; i < 3; i++) {
             g_assert_cmpuint(fill(&t, pf + i, 0, i + 1), ==, ATD_OK);
             g_assert_cmpuint(dev_readq(&t, pf + i, ATD_ATC_ENTRIES), ==, i + 1);
