@@ -37,6 +37,7 @@
 #define PT_L2           0x41401000
 #define PT_L3           0x41402000
 #define PASID_PT        0x41410000      /* three pages: L1, L2, L3 */
+#define S2_L1           0x41420000
 #define MSI_DOORBELL    0x41500000
 #define CDTAB           0x41600000      /* linear CDs, or L1CDs */
 #define CDTAB_L2        0x41610000
@@ -54,6 +55,8 @@
 #define   IDR0_CD2L       BIT(19)
 #define IDR1            0x04
 #define   IDR1_SSIDSIZE(x) extract32(x, 6, 5)
+#define IDR3            0x0c
+#define   IDR3_FWB        BIT(8)
 #define CR0             0x20
 #define   CR0_SMMUEN      BIT(0)
 #define   CR0_EVENTQEN    BIT(2)
@@ -1085,6 +1088,54 @@ static void test_translation_request(void)
     g_assert_cmphex(qtest_readq(t.qts, EVTQ + 16), ==, 8 * 4096);
     g_assert_cmpuint(dev_readq(&t, SID_A, ATD_ATC_FILLS), ==, 3);
     g_assert_cmpuint(dev_readq(&t, SID_A, ATD_ATC_DENIED), ==, 2);
+    bench_end(&t);
+}
+
+/*
+ * Two stages, as a guest with an SMMU of its own has them: CD, tables and
+ * output of stage 1 are at IPAs, and ATS gives the PA
+ */
+static void test_nested(void)
+{
+    const uint64_t ram = 0x40000000, ipa = 0x80000000, cd = CDS + SID_A * 64;
+    const uint64_t ste = STRTAB + SID_A * 64;
+    Bench t = bench_start("-global arm-smmuv3.fwb=on");
+
+    g_assert_true(smmu_readl(&t, IDR3) & IDR3_FWB);
+    /* Stage 2 maps 1 GiB: readable, writable, accessed, Normal by force */
+    qtest_writeq(t.qts, S2_L1 + 2 * 8, ram | 0x6 << 2 | 3 << 6 | 1 << 10 | 1);
+    /* A table of one page; IPA = PA - ram + ipa */
+    set_cd(&t, cd, PT_L1 - ram + ipa, 1);
+    qtest_writeq(t.qts, PT_L1, (PT_L2 - ram + ipa) | 3);
+    qtest_writeq(t.qts, PT_L2, (PT_L3 - ram + ipa) | 3);
+    qtest_writeq(t.qts, PT_L3 + 8, (PAGES + 4096 - ram + ipa) | PTE_RW);
+
+    /* Config = S1 and S2, S2FWB, EATS; T0SZ = 25, from level 1, 4 KiB, R */
+    qtest_writeq(t.qts, ste, (cd - ram + ipa) | 7 << 1 | 1);
+    qtest_writeq(t.qts, ste + 8, 1 << 28 | 1 << 25);
+    qtest_writel(t.qts, ste + 16, 1);
+    qtest_writel(t.qts, ste + 20, 25 | 1 << 6 | 4 << 16 | 1 << 19 | 1 << 26);
+    qtest_writeq(t.qts, ste + 24, S2_L1);
+    push_cfgi_ste(&t, SID_A);
+    push_sync(&t);
+    ring(&t);
+    expect_done(&t);
+
+    g_assert_cmpuint(dma_write(&t, SID_A, ATD_ATTR_UNTRANSLATED, 4096, 0x11),
+                     ==, ATD_OK);
+    g_assert_cmphex(page_read(&t, 1), ==, 0x11);
+    g_assert_cmpuint(fill(&t, SID_A, 1, 1), ==, ATD_OK);
+    dev_writeq(&t, SID_A, ATD_ADDR, 4096);
+    g_assert_cmpuint(dev_cmd(&t, SID_A, ATD_CMD_ATC_LOOKUP), ==, ATD_OK);
+    g_assert_cmphex(dev_readq(&t, SID_A, ATD_DATA), ==, PAGES + 4096);
+    g_assert_cmpuint(dma_write(&t, SID_A, ATD_ATTR_ATC, 4096, 0x22), ==,
+                     ATD_OK);
+    g_assert_cmphex(page_read(&t, 1), ==, 0x22);
+    g_assert_cmpuint(events(&t), ==, 0);
+    bench_end(&t);
+
+    t = bench_start("");
+    g_assert_false(smmu_readl(&t, IDR3) & IDR3_FWB);
     bench_end(&t);
 }
 
@@ -2244,6 +2295,7 @@ int main(int argc, char **argv)
     qtest_add_func("/ats/dma/translated-cr0", test_translated_cr0);
     qtest_add_func("/ats/dma/bad-eats", test_bad_eats);
     qtest_add_func("/ats/dma/translation-request", test_translation_request);
+    qtest_add_func("/ats/dma/nested", test_nested);
     qtest_add_func("/ats/pasid/capability", test_pasid_capability);
     qtest_add_func("/ats/pasid/linear", test_pasid_linear);
     qtest_add_func("/ats/pasid/two-levels", test_pasid_two_levels);
