@@ -84,9 +84,8 @@ SCENARIOS = [
     # Long enough to tell the queue that stands still from the one that does not
     Scenario("vfio-two-smmus", "vfio-two-smmus", True, 1_500_000, cpus=(2,), program=VFIO,
              msi=(True,), machine={"smmu2_rid": 0x18}),
-    # The reset of a bus does not lift the fence
     Scenario("vfio-hot-reset", "vfio-hot-reset", True, FAST, cpus=(2,), program=VFIO,
-             msi=(True,), machine={"ports": True}, default=False),
+             msi=(True,), machine={"ports": True}),
     pasid("vfio-pasid", program=VFIO),
     pasid("pasid-domains", (False, True)),
     pasid("pasid-attach"),
