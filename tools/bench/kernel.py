@@ -2,11 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Build the guest kernels: unpatched, patched, and one per mutant.
 
-One source tree ($(O)/linux, switched by git) and one object directory
-($(O)/obj/lean) serve all of them: the unpatched kernel is a full build, every
-other one recompiles what differs from the last. Results stand in
+One source tree ($(O)/linux, switched by git) and one object directory per
+flavour ($(O)/obj/lean) serve all of them: the unpatched kernel is a full build,
+every other one recompiles what differs from the last. Results stand in
 $(O)/kernel/<state>/{Image,ats_testdev.ko,key}, and are built again only when
 the source, the config, the compiler or the module changed.
+
+The flavours debug and kcsan are full builds of their own, of the patched kernel
+and of mutants; theirs stand in $(O)/kernel/<state>-<flavour>.
 
 Everything is compiled with W=1, once: the warnings of the unpatched build are
 the baseline for the others ($(O)/kernel/<state>/warnings.json); likewise
@@ -33,7 +36,14 @@ import progress                                                # noqa: E402
 import repo as R                                               # noqa: E402
 
 CROSS = "aarch64-linux-gnu-"
-FLAVOUR = "lean"
+LEAN, DEBUG, KCSAN = "lean", "debug", "kcsan"
+FLAVOURS = (LEAN, DEBUG, KCSAN)
+DRIVER = "drivers/iommu/arm/arm-smmu-v3"
+
+# Stack that a function of the driver may use: flushes run on top of anything.
+FRAME = "-Wframe-larger-than=1280"
+# Whose lines and branches the debug kernel counts.
+COVERED = "arm-smmu-v3-atc"
 MODULE = TOP / "tools/testing/selftests/iommu/ats/module"
 MUTANTS = HERE / "mutants"
 
@@ -102,13 +112,36 @@ class Warnings:
 
 
 class Kernels:
-    def __init__(self, out, base, jobs):
+    def __init__(self, out, base, jobs, flavour=LEAN):
         self.out, self.base, self.jobs = Path(out).resolve(), base, jobs
+        self.flavour = flavour
         self.repo, self.version = S.open_repo(self.out, base)
         self.tree = self.out / "linux"
-        self.obj = self.out / "obj" / FLAVOUR
-        self.fragments = [p for p in (HERE / "config" / f"{FLAVOUR}.config",
-                                      HERE / "config" / f"{FLAVOUR}-{base}.config") if p.exists()]
+        self.obj = self.out / "obj" / flavour
+        self.fragments = [p for f in dict.fromkeys((LEAN, flavour))
+                          for p in (HERE / "config" / f"{f}.config",
+                                    HERE / "config" / f"{f}-{base}.config") if p.exists()]
+        self.extra = self.per_object()
+
+    def stems(self, *dirs):
+        """Objects that the sources right below dirs are compiled to."""
+        names = self.repo.names("ls-tree", "--name-only", R.R_SERIES, *[d + "/" for d in dirs])
+        return sorted(Path(n).stem for n in names if n.endswith(".c"))
+
+    def per_object(self):
+        """Kbuild's switches for single objects, as make's variables.
+
+        On the command line instead of in a Makefile, so that the tree which is
+        built is the one of the series. KCSAN looks at what takes part in the
+        fence and an attach, and no further: a kernel that is instrumented all
+        over takes as long again to build, and finds races of others.
+        """
+        if self.flavour == DEBUG:
+            return [f"GCOV_PROFILE_{COVERED}.o=y"]
+        if self.flavour == KCSAN:
+            return ["KCSAN_SANITIZE=n", *[f"KCSAN_SANITIZE_{stem}.o=y" for stem in
+                                          self.stems(DRIVER, "drivers/iommu") + ["ats_testdev"]]]
+        return [f"CFLAGS_{stem}.o={FRAME}" for stem in self.stems(DRIVER)]
 
     # -- keys --
 
@@ -129,12 +162,13 @@ class Kernels:
         digest.update(self.repo.out("rev-parse", self.ref(state) + "^{tree}").encode())
         for path in [*self.fragments, *self.module_files()]:
             digest.update(path.name.encode() + b"\0" + path.read_bytes())
+        digest.update(" ".join(self.extra).encode())
         gcc = subprocess.run([CROSS + "gcc", "--version"], stdout=subprocess.PIPE, check=False)
         digest.update(gcc.stdout)
         return digest.hexdigest()
 
     def dest(self, state):
-        return self.out / "kernel" / state
+        return self.out / "kernel" / (state if self.flavour == LEAN else f"{state}-{self.flavour}")
 
     def up_to_date(self, state):
         dest = self.dest(state)
@@ -149,7 +183,7 @@ class Kernels:
         return ["make", "-C", str(self.tree), f"O={self.obj}", f"-j{self.jobs}", "ARCH=arm64",
                 f"CROSS_COMPILE={CROSS}", "W=1",
                 # W=1 would run kernel-doc on each file: static.py does, on the touched ones
-                "cmd_checkdoc=", *args]
+                "cmd_checkdoc=", *self.extra, *args]
 
     @staticmethod
     def env():
@@ -183,10 +217,10 @@ class Kernels:
     def missing(text, config):
         have = set(config.read_text().splitlines())
         lost = []
-        for line in text.splitlines():
-            if not line.startswith("CONFIG_"):
-                continue
-            name, _, value = line.partition("=")
+        # A later fragment may say otherwise
+        wanted = dict(ln.partition("=")[::2] for ln in text.splitlines() if ln.startswith("CONFIG_"))
+        for name, value in wanted.items():
+            line = f"{name}={value}"
             good = f"# {name} is not set" if value == "n" else line
             if value == "n" and not any(h.startswith(name + "=") for h in have):
                 continue
@@ -226,6 +260,10 @@ class Kernels:
             shutil.copy2(self.obj / "arch/arm64/boot/Image", dest / "Image")
             shutil.copy2(self.obj / "System.map", dest / "System.map")
             shutil.copy2(self.obj / ".config", dest / "config")
+            if self.flavour == DEBUG:
+                # What gcov needs besides the counters, of this very build
+                for path in (self.obj / DRIVER / f"{COVERED}.gcno", self.tree / DRIVER / f"{COVERED}.c"):
+                    shutil.copy2(path, dest / path.name)
             warnings.save()
             shutil.copy2(warnings.path, dest / "warnings.json")
             self.build_module(state, step)
@@ -238,7 +276,7 @@ class Kernels:
         if not self.module_files():
             step.say("no test driver yet: ats_testdev.ko is not built")
             return
-        mo = self.out / "obj" / f"module-{state}"
+        mo = self.out / "obj" / f"module-{self.dest(state).name}"
         shutil.rmtree(mo, ignore_errors=True)
         mo.mkdir(parents=True)
         warnings = Warnings(self.dest(state) / "module-warnings.json", TOP)
@@ -357,6 +395,7 @@ def main():
     ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     ap.add_argument("what", choices=["build", "mutant", "list-mutants"])
     ap.add_argument("names", nargs="*", help="build: unpatched patched (default both); mutant: names")
+    ap.add_argument("--flavour", default=LEAN, choices=FLAVOURS)
     ap.add_argument("--out", required=True, type=Path, help="build folder, $(O)")
     ap.add_argument("--base", default=bases.DEFAULT, choices=sorted(bases.BASES))
     ap.add_argument("--jobs", default=os.cpu_count() or 1, type=int)
@@ -367,12 +406,12 @@ def main():
         print("\n".join(mutant_names()))
         return
     names = args.names or (mutant_names() if args.what == "mutant" else ["unpatched", "patched"])
-    kernels = Kernels(args.out, args.base, args.jobs)
+    kernels = Kernels(args.out, args.base, args.jobs, args.flavour)
     steps = progress.Steps(args.out, len(names), verbose=args.verbose)
     for name in names:
         state = kernels.mutant(name) if args.what == "mutant" else name
         with steps.step(f"building the {name} kernel" if state == name else f"building mutant {name}",
-                        f"kernel-{state}") as step:
+                        f"kernel-{kernels.dest(state).name}") as step:
             kernels.build(state, step, sparse=args.sparse and state == name)
 
 
