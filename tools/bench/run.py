@@ -37,6 +37,9 @@ MAX_ENDPOINTS = 8       # that the module knows; a scenario may add some
 SHIFT = 4               # an instruction takes 2^SHIFT ns, if they are counted
 PERIOD_US = 200         # of the hammers
 
+# Documentation/admin-guide/tainted-kernels.rst
+TAINT_MACHINE_CHECK, TAINT_OOT_MODULE = 0x10, 0x1000
+
 BLAME = re.compile(r"^(?:[\w-]+ )?([0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]): (.*)")
 ABOUT_ATS = re.compile(r"\b(ATS|ATC)\b")
 
@@ -80,6 +83,7 @@ class Config:
     pasid: int = 0                  # bits of a PASID, for the SMMU and the endpoints
     smmu2_rid: int = 0              # Requester IDs from here on have a second SMMU
     icount_shift: int = SHIFT
+    taint: int = TAINT_OOT_MODULE   # what the kernel may be tainted with in the end
     events: str = TRACE_EVENTS      # that a trace has
 
 
@@ -126,7 +130,7 @@ class Boot:
         if self.config.scenario:
             found += self.ktap.problems
             taint = self.ktap.number("taint")
-            if self.finished and (taint is None or taint & ~0x1000):
+            if self.finished and (taint is None or taint & ~self.config.taint):
                 found.append(f"taint {self.ktap.values.get('taint')}")
             if "signal" in self.ktap.values:
                 found.append(f"the test died of signal {self.ktap.values['signal']}")

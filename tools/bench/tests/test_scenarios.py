@@ -145,6 +145,13 @@ class Patched(unittest.TestCase):
                 self.assertEqual(good(scenarios.judge_patched(
                     boot(**{"flush.ns": ns}), 1.05)), ok)
 
+    def test_errors_are_seen_in_time(self):
+        events = [scenarios.qtrace.Event(ns, f"smmuv3_cmdq_{name}", {}) for ns, name in
+                  ((1000, "error"), (28_000, "ack"), (50_000, "ack"), (60_000, "error"),
+                   (160_100, "ack"))]
+        self.assertEqual(scenarios.unseen_us(events), [27.0, 100.1])
+        self.assertFalse(good(scenarios.judge_patched(boot(), seen_us=100)))
+
     def test_no_end(self):
         self.assertFalse(good(scenarios.judge_patched(boot(finished=False))))
 

@@ -18,7 +18,10 @@
 #include "kselftest.h"
 #include "ats_common.h"
 
-struct ats_opt opt = { .cpu = -1, .timeout_us = 1000000, .period_us = 200 };
+struct ats_opt opt = {
+	.cpu = -1, .timeout_us = 1000000, .period_us = 200, .gerror_cpu = -1,
+};
+
 int dev = -1;
 struct ats_testdev_info info[MAX_EPS];
 struct ats_area area[MAX_EPS];
@@ -52,6 +55,7 @@ const void *ats_choose(int argc, char **argv, const void *table, size_t n,
 		{ "timeout_us", &opt.timeout_us },
 		{ "late_us", &opt.late_us },
 		{ "period_us", &opt.period_us },
+		{ "gerror_cpu", &opt.gerror_cpu },
 		{ }
 	};
 	const struct ats_scenario *sc;
@@ -80,6 +84,25 @@ int ats_open(void)
 {
 	dev = open(ATS_DEV, O_RDWR | O_CLOEXEC);
 	return dev < 0 ? -1 : 0;
+}
+
+/* Has the SMMU's error interrupt delivered to a CPU */
+static void route_gerror(long cpu)
+{
+	FILE *f = fopen("/proc/interrupts", "r");
+	char line[512], path[64];
+	int irq = -1;
+
+	while (f && fgets(line, sizeof(line), f)) {
+		if (strstr(line, "arm-smmu-v3-gerror"))
+			irq = atoi(line);
+	}
+	if (f)
+		fclose(f);
+	snprintf(path, sizeof(path), "/proc/irq/%d/smp_affinity_list", irq);
+	f = fopen(path, "w");
+	if (!f || fprintf(f, "%ld\n", cpu) < 0 || fclose(f))
+		ksft_exit_fail_msg("%s: %s\n", path, strerror(errno));
 }
 
 /* Says who is there, and makes them behave */
@@ -293,6 +316,8 @@ void ats_setup(struct ats_layout *lay)
 {
 	int ep;
 
+	if (opt.gerror_cpu >= 0)
+		route_gerror(opt.gerror_cpu);
 	ats_find_endpoints();
 	lay->victim = alloc_buf(VICTIM_PAGES);
 	lay->kept = alloc_buf(KEPT_PAGES);

@@ -92,6 +92,7 @@ struct ats_opt {
 	long timeout_us;	/* the SMMU's, for what is "at once" */
 	long late_us;
 	long period_us;		/* of the hammers */
+	long gerror_cpu;	/* that gets the SMMU's errors; -1: as it is */
 };
 
 /* What an endpoint's hammer writes to */

@@ -23,6 +23,7 @@
 #include <linux/gfp.h>
 #include <linux/io.h>
 #include <linux/iommu.h>
+#include <linux/irqflags.h>
 #include <linux/ktime.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
@@ -491,8 +492,12 @@ static long atd_ioctl_unmap(struct ats_testdev_flush *arg)
 
 	arg->start = atd_time(arg->mark);
 	start = ktime_get();
+	if (arg->flags & ATS_TESTDEV_IRQS_OFF)
+		local_irq_disable();
 	arg->ret = atd_buf_unmap(buf);
 	atd_mark(arg->mark);
+	if (arg->flags & ATS_TESTDEV_IRQS_OFF)
+		local_irq_enable();
 	arg->ns = ktime_to_ns(ktime_sub(ktime_get(), start));
 	atd_fill(buf, arg->pattern);
 	arg->end = arg->start + arg->ns;

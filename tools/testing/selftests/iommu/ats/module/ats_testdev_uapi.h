@@ -83,6 +83,9 @@ struct ats_testdev_map {
 	__u64 iova;
 };
 
+/* UNMAP with interrupts disabled, as a driver may */
+#define ATS_TESTDEV_IRQS_OFF	0x1
+
 /*
  * UNMAP takes a buffer out of what it is mapped in. DETACH takes endpoint ep
  * out of domain dom and leaves the buffer where it is.
@@ -100,6 +103,7 @@ struct ats_testdev_flush {
 	__u64 ns;		/* out: time in it, by the kernel's clock */
 	__u64 start;		/* out: virtual ns, clock of the endpoint */
 	__u64 end;
+	__u64 flags;		/* UNMAP */
 };
 
 struct ats_testdev_fill {
