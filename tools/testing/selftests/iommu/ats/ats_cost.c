@@ -28,11 +28,15 @@
 #include "ats_common.h"
 
 #define CLOCK		4	/* the endpoint whose clock is read */
-#define DEAD		0	/* cost: in a domain of its own */
+/*
+ * cost: in a domain of its own. Its Stream ID is between those of a domain with
+ * 65 functions, and above that of one with a single function.
+ */
+#define DEAD		1
 
 /* cost: slots on the first bus */
 #define PLAIN_SLOT	5
-#define SINGLE_SLOT	2
+#define SINGLE_SLOT	1
 #define FIRST_SLOT	6
 #define FUNCTIONS	8
 #define DEVFN(slot)	((slot) << 3)
