@@ -7,8 +7,8 @@ diff says what was taken out, and names what must fail:
 
     X-Killed-by: one-dead-of-three.2cpu.poll, kunit
 
-the names being those of tools/bench/scenarios.py --list. The scenario must have
-run and failed; a mutant that does not build, or a guest that could not be
+the names being those of tools/bench/scenarios.py --list, or an attach storm of
+sanitized.py. The scenario must have run and failed; a mutant that does not build, or a guest that could not be
 started, has not been caught but wasted. Nor has one whose guest hangs, which a
 busy host may do to any, unless "X-Hangs: yes" says that this is what it does.
 """
@@ -24,6 +24,7 @@ sys.path[:0] = [str(TOP / d) for d in ("tools/bench", "tools/series", "tools/set
 import kernel as K                                             # noqa: E402
 import progress                                                # noqa: E402
 import repo as R                                               # noqa: E402
+import sanitized                                               # noqa: E402
 from report import Report                                      # noqa: E402
 
 
@@ -43,9 +44,12 @@ def hangs(path):
 
 def scenario(out, kernel, name, hang):
     """(noticed, lines): did this scenario run on the kernel, and fail as it should?"""
-    proc = subprocess.run(["/usr/bin/python3", str(TOP / "tools/bench/scenarios.py"), "--out", str(out),
-                           "--unpatched", "none", "--patched", str(kernel), "--only", name,
-                           "--limit", str(LIMIT)],
+    if name in sanitized.STORMS:
+        command = ["sanitized.py", sanitized.MUTANT, "--kernel", str(kernel), "--limit", str(3 * LIMIT)]
+    else:
+        command = ["scenarios.py", "--unpatched", "none", "--patched", str(kernel), "--limit", str(LIMIT)]
+    proc = subprocess.run(["/usr/bin/python3", str(TOP / "tools/bench" / command[0]), *command[1:],
+                           "--out", str(out), "--only", name],
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     lines = proc.stdout.splitlines()
     bad = [ln.strip() for ln in lines if re.match(r"^\s+not ok\b", ln)]

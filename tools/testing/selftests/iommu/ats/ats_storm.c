@@ -194,8 +194,10 @@ static void hammer_raw(void)
 	pthread_mutex_unlock(&cmd_lock);
 }
 
+/* What was to be shown is shown: no need to go on */
 static void complain(const char *what, __u64 n)
 {
+	atomic_store(&over, true);
 	ksft_print_msg("%s: %llu, after %ld attaches and %ld faults\n", what, n,
 		       atomic_load(&attaches), atomic_load(&faults));
 }
@@ -310,17 +312,17 @@ static void look_at_window(__u32 buf, __u64 iova, __u64 pa)
 	poke(TARGET, ATD_MARK, 4, ATD_MARK_START);
 
 	for (i = 0; i < 4; i++) {
+		watch(&w, WATCH_US / 4);
+		atomic_fetch_add(&samples, w.samples);
+		atomic_fetch_add(&eats_seen, w.eats);
+		if (w.eats)
+			complain("EATS in the STE of a fenced master", w.eats);
 		if (dma_write(iova, ATD_ATTR_ATC, ~REFILL) == ATD_OK)
 			atomic_fetch_add(&landed, 1);
 		if (dma_write(pa, ATD_ATTR_RAW_TRANSLATED, ~REFILL) == ATD_OK)
 			atomic_fetch_add(&landed, 1);
 		else
 			atomic_fetch_add(&refused, 1);
-		watch(&w, WATCH_US / 4);
-		atomic_fetch_add(&samples, w.samples);
-		atomic_fetch_add(&eats_seen, w.eats);
-		if (w.eats)
-			complain("EATS in the STE of a fenced master", w.eats);
 	}
 
 	n = counter(TARGET, ATD_ACCEPTED) - accepted;
