@@ -84,6 +84,10 @@ bench: ## what the fence costs, beside the limits, in $(O)/bench/cost
 	@$(SETUP) all 7
 	@$(PY) tools/bench/cost.py --out $(O)
 
+models: ## search the models of the races in full, and for what mutants of them break
+	@$(SETUP) setup 3
+	@$(PY) tools/checks/run.py models
+
 mutants: ## each safeguard taken out once: the tests have to notice
 	@$(SETUP) all 7
 	@$(PY) tools/checks/run.py mutants
@@ -110,4 +114,4 @@ help: ## this text
 	  SOB      '"Name <mail>" that signs the patches of make series ($(or $(SOB),nobody))' \
 	  JOBS     'compiler jobs ($(or $(JOBS),one per processor))'
 
-.PHONY: demo check setup kernels qemu series tree absorb kunit qtest bench mutants clean help
+.PHONY: demo check setup kernels qemu series tree absorb kunit qtest bench models mutants clean help

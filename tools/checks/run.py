@@ -48,6 +48,7 @@ def table(out, base):
     qtest = out / "qemu/work/build/tests/qtest/ats-testdev-test"
     return [
         Check("scripts", [PY, TOP / "tools/checks/scripts.py"], "ktap", 600),
+        Check("models", [PY, TOP / "tools/models/check.py", "--out", out], "ktap", 900),
         Check("series", [PY, TOP / "tools/series/check.py", "--out", out, "--base", base], "ktap", 600),
         Check("static", [PY, TOP / "tools/checks/static.py", "--out", out, "--base", base], "ktap", 900, alone=True),
         Check("qtest", [qtest, "--tap", "-k"], "ktap", 600, needs=str(qtest),
