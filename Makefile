@@ -37,6 +37,8 @@ ifneq ($(QEMU_SRC),)
 override QEMU_SRC := $(abspath $(QEMU_SRC))
 endif
 export BASE KSRC QEMU_SRC O CACHE SCENARIO SEED V SOB JOBS
+# Where BASE is built and run (folder() in tools/series/bases.py).
+W := $(O)$(if $(filter-out 7.2,$(BASE)),/$(BASE))
 
 PY    := /usr/bin/python3
 SETUP := tools/setup/run
@@ -44,10 +46,10 @@ SETUP := tools/setup/run
 ##@ From a fresh clone
 demo: ## boot an unpatched and a patched kernel with a dead endpoint, side by side
 	@$(SETUP) all 7
-	@$(PY) tools/bench/demo.py --out $(O)
+	@$(PY) tools/bench/demo.py --out $(W)
 
 check: ## everything that CI runs, as KTAP
-	@$(SETUP) all 7 --sparse
+	@$(SETUP) all $(if $(KSRC),7,11) --sparse --others
 	@$(PY) tools/checks/run.py
 
 setup: ## packages and sources only
@@ -64,11 +66,11 @@ series: ## mail-ready patches in $(O)/series/$(BASE)
 	@$(SETUP) series 3
 	@$(PY) tools/series/assemble.py series --out $(O) --base $(BASE) --sob "$$SOB"
 
-tree: ## work tree $(O)/tree with one commit per patch, to edit
-	@$(SETUP) series 3
+tree: ## work tree with one commit per patch, to edit: $(O)/tree, or $(O)/$(BASE)/tree
+	@$(SETUP) tree $(if $(filter-out 7.2,$(BASE)),4,3)
 	@$(PY) tools/series/assemble.py tree --out $(O) --base $(BASE)
 
-absorb: ## write the commits of $(O)/tree back into hooks and files
+absorb: ## write the commits of that tree back into hooks and files
 	@$(PY) tools/series/absorb.py --out $(O) --base $(BASE) $(if $(ABSORB_FORCE),--force)
 
 ##@ Parts of check

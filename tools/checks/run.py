@@ -22,6 +22,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 TOP = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(TOP / "tools/series"))
+import bases                                                   # noqa: E402
+
 PY = "/usr/bin/python3"
 HEARTBEAT = 30.0
 
@@ -40,23 +43,43 @@ class Check(NamedTuple):
     needs: str = ""          # file that must exist, or the check fails
     default: bool = True     # part of make check
     env: dict = {}
+    skip: str = ""           # why it is not run here
 
 
-def table(out, base):
+def other_base(top, base):
+    """What shows that the series is good for a base besides BASE: few guests, no sparse."""
+    out = bases.folder(top, base)
+    # Set-up fetches no second base when BASE's is somebody's own tree.
+    skip = "KSRC= is set: no other base is fetched" if os.environ.get("KSRC") else ""
+    return [
+        Check(f"series-{base}", [PY, TOP / "tools/series/check.py", "--out", top, "--base", base], "ktap", 600,
+              skip=skip),
+        Check(f"static-{base}", [PY, TOP / "tools/checks/static.py", "--out", out, "--base", base, "--differing"],
+              "ktap", 600, skip=skip),
+        Check(f"kunit-{base}", [PY, TOP / "tools/checks/kunit.py", "--out", out], "ktap", 300, skip=skip),
+        Check(f"guests-{base}", [PY, TOP / "tools/bench/scenarios.py", "--out", out, "--only",
+                                 "one-dead-of-three.2cpu.poll"], "ktap", 300, skip=skip),
+    ]
+
+
+def table(top, base):
     """Every check. Order is the order of the report."""
+    out = bases.folder(top, base)
     qemu = out / "qemu/qemu-system-aarch64"
     qtest = out / "qemu/work/build/tests/qtest/ats-testdev-test"
     return [
         Check("scripts", [PY, TOP / "tools/checks/scripts.py"], "ktap", 600),
-        Check("models", [PY, TOP / "tools/models/check.py", "--out", out], "ktap", 900),
-        Check("series", [PY, TOP / "tools/series/check.py", "--out", out, "--base", base], "ktap", 600),
+        Check("models", [PY, TOP / "tools/models/check.py", "--out", top], "ktap", 900),
+        Check("series", [PY, TOP / "tools/series/check.py", "--out", top, "--base", base], "ktap", 600),
         Check("static", [PY, TOP / "tools/checks/static.py", "--out", out, "--base", base], "ktap", 900, alone=True),
+        Check("configs", [PY, TOP / "tools/checks/configs.py", "--out", out, "--base", base], "ktap", 900, alone=True),
         Check("qtest", [qtest, "--tap", "-k"], "ktap", 600, needs=str(qtest),
               env={"QTEST_QEMU_BINARY": str(qemu), "G_TEST_DBUS_DAEMON": ""}),
         Check("kunit", [PY, TOP / "tools/checks/kunit.py", "--out", out], "ktap", 300),
         Check("guests", [PY, TOP / "tools/bench/scenarios.py", "--out", out, "--jobs", "2"], "ktap", 2400, alone=True),
         Check("determinism", [PY, TOP / "tools/bench/determinism.py", "--out", out], "ktap", 300),
         Check("mutants", [PY, TOP / "tools/checks/mutants.py", "--out", out, "--base", base], "ktap", 2400, alone=True),
+        *[check for other in bases.others(base) for check in other_base(top, other)],
     ]
 
 
@@ -144,6 +167,8 @@ class Runner:
         log_path = self.out / "log" / f"check-{check.name}.log"
         log_path.parent.mkdir(parents=True, exist_ok=True)
         lines, why = [], ""
+        if check.skip:
+            return Outcome(check, [f"1..0 # SKIP {check.skip}"], 0, 0, 1, "", 0.0)
         if check.needs and not Path(check.needs).exists():
             return Outcome(check, [], 0, 1, 0, f"{check.needs} does not exist", 0.0)
         env = dict(os.environ, **check.env)
@@ -276,7 +301,7 @@ def main():
     ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     ap.add_argument("names", nargs="*", help="only these checks")
     ap.add_argument("--out", default=os.environ.get("O", "build"), type=Path)
-    ap.add_argument("--base", default=os.environ.get("BASE") or "7.2")
+    ap.add_argument("--base", default=os.environ.get("BASE") or bases.DEFAULT)
     ap.add_argument("--list", action="store_true")
     args = ap.parse_args()
     out = args.out.resolve()

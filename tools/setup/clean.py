@@ -12,6 +12,7 @@ from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(TOP / "tools/series"))
+import bases                                                   # noqa: E402
 import repo as R                                               # noqa: E402
 
 
@@ -23,10 +24,9 @@ def main():
         sys.exit(f"clean: {out} is not a build folder")
     if any(out.iterdir()) and not (out / "log").is_dir():
         sys.exit(f"clean: {out} was not made by this Makefile (no log in it): not removed")
-    tree = out / "tree"
-    if tree.exists():
+    for tree in [bases.folder(out, base) / "tree" for base in bases.BASES]:
         work = R.Repo(tree)
-        if work.ref("HEAD") != work.ref("refs/atc/tree-start") or work.out("status", "--porcelain"):
+        if tree.exists() and (work.ref("HEAD") != work.ref("refs/atc/tree-start") or work.out("status", "--porcelain")):
             sys.exit(f"clean: {tree} has edits that are not absorbed: make absorb, or remove it")
     shutil.rmtree(out)
 

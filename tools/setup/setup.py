@@ -298,7 +298,7 @@ def run(args, steps):
         default.kernel_source()
     Setup(args, steps, args.base).run(NEEDS[args.verb])
     # An own tree is of one version; then nothing is fetched for the others.
-    if args.verb == "check" and not args.ksrc:
+    if args.others and not args.ksrc:
         for base in bases.others(args.base):
             Setup(args, steps, base).run(OTHERS)
 
@@ -309,6 +309,7 @@ def main():
     ap.add_argument("--total", type=int, required=True, help="steps that the caller counts in all")
     ap.add_argument("--packages-took", type=int, default=0)
     ap.add_argument("--sparse", action="store_true")
+    ap.add_argument("--others", action="store_true", help="what make check needs of the other bases, too")
     args = ap.parse_args()
     env = os.environ
     args.base = env.get("BASE") or bases.DEFAULT
