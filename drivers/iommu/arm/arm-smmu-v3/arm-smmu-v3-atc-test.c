@@ -915,7 +915,6 @@ static int fake_issue_batch(struct kunit *test, int n)
 
 	fake_cpu_or_skip(test);
 	batch->cmdq = &fake->smmu.cmdq;
-	batch->has_atc = true;
 	batch->atc_gen = atomic_read(&fake->smmu.atc_gen);
 	batch->num = n;
 	for (i = 0; i < n; i++) {
@@ -3040,6 +3039,14 @@ static int fake_random_thread(struct fake_thread *thread)
 	return ret;
 }
 
+/* What has been logged by now goes by the old level, though it be printed late */
+static void fake_set_loglevel(int level)
+{
+	console_lock();
+	console_unlock();
+	console_loglevel = level;
+}
+
 /*
  * Flushes, attaches and resets on all CPUs that there are, and devices that stop
  * answering at any command. The seed makes them do the same again, but not at the
@@ -3080,13 +3087,13 @@ static void arm_smmu_atc_test_random(struct kunit *test)
 	fake->random = random;
 
 	/* It is about thousands of errors, which nobody wants to read about */
-	console_loglevel = CONSOLE_LOGLEVEL_SILENT;
+	fake_set_loglevel(CONSOLE_LOGLEVEL_SILENT);
 	num = fake_run(test, threads, ARRAY_SIZE(threads), 1,
 		       fake_random_thread, fake_random_thread);
 	for (i = 0; i < fake->num_masters; i++)
 		irq_work_sync(&fake->masters[i].master.fence.log_work);
 	irq_work_sync(&fake->smmu.cmdq.err_work);
-	console_loglevel = loglevel;
+	fake_set_loglevel(loglevel);
 
 	/* Nobody was charged for what he has not done */
 	for (i = 0; i < num; i++)

@@ -55,6 +55,22 @@
  *						state != OK: EATS = 0
  */
 
+static u32 arm_smmu_atc_inv_sid(const struct arm_smmu_cmd *cmd)
+{
+	return FIELD_GET(CMDQ_ATC_0_SID, cmd->data[0]);
+}
+
+/* Have arm_smmu_atc_filter() look at @sid. It does so for good. */
+static void arm_smmu_atc_widen(struct arm_smmu_device *smmu, u32 sid)
+{
+	u32 old = READ_ONCE(smmu->atc_fenced_min);
+	while (sid < old && !try_cmpxchg(&smmu->atc_fenced_min, &old, sid))
+		;
+	old = READ_ONCE(smmu->atc_fenced_max);
+	while (sid > old && !try_cmpxchg(&smmu->atc_fenced_max, &old, sid))
+		;
+}
+
 /* Must a flush leave out the CMD_ATC_INV for @sid? See arm_smmu_atc_skip(). */
 bool __arm_smmu_atc_skip(struct arm_smmu_device *smmu, u32 sid)
 {
@@ -72,6 +88,53 @@ bool __arm_smmu_atc_skip(struct arm_smmu_device *smmu, u32 sid)
 	 * before the first ATS entry was looked at (arm_smmu_invs_end_batch()).
 	 */
 	return master && READ_ONCE(master->fence.state) == ARM_SMMU_ATC_FENCED;
+}
+
+/**
+ * arm_smmu_atc_filter() - Take the commands for fenced masters out of a batch
+ * @smmu: the SMMU
+ * @batch: CMD_ATC_INVs, in the order of their Stream IDs
+ *
+ * A healthy device should not notice that another one is fenced, so look at the
+ * ends of the batch first, and then only at who may be concerned.
+ */
+void arm_smmu_atc_filter(struct arm_smmu_device *smmu,
+			 struct arm_smmu_cmdq_batch *batch)
+{
+	struct arm_smmu_cmd *cmds = batch->cmds;
+	int first = 0, end = batch->num, i, n;
+	u32 min, max;
+
+	/*
+	 * Having seen that there is one more, see where. Pairs with the fully
+	 * ordered atomic_inc_return() of nr_atc_fenced.
+	 */
+	smp_rmb();
+	min = READ_ONCE(smmu->atc_fenced_min);
+	max = READ_ONCE(smmu->atc_fenced_max);
+
+	if (arm_smmu_atc_inv_sid(&cmds[0]) > max ||
+	    arm_smmu_atc_inv_sid(&cmds[end - 1]) < min)
+		return;
+
+	/* The first one from min on */
+	while (first < end) {
+		i = (first + end) / 2;
+		if (arm_smmu_atc_inv_sid(&cmds[i]) < min)
+			first = i + 1;
+		else
+			end = i;
+	}
+
+	for (i = n = first; i < batch->num; i++) {
+		u32 sid = arm_smmu_atc_inv_sid(&cmds[i]);
+
+		if (n == i && sid > max)
+			return;
+		if (sid > max || !__arm_smmu_atc_skip(smmu, sid))
+			cmds[n++] = cmds[i];
+	}
+	batch->num = n;
 }
 
 /**
@@ -244,7 +307,10 @@ static bool arm_smmu_atc_fence(struct arm_smmu_master *master, u32 gen, u32 sid)
 	raw_spin_lock_irqsave(&fence->lock, flags);
 	if (fence->gen == gen && fence->state == ARM_SMMU_ATC_FENCING) {
 		WRITE_ONCE(fence->state, ARM_SMMU_ATC_FENCED);
-		atomic_inc(&smmu->nr_atc_fenced);
+		for (i = 0; i < master->num_streams; i++)
+			arm_smmu_atc_widen(smmu, master->streams[i].id);
+		/* Pairs with the smp_rmb() in arm_smmu_atc_filter() */
+		atomic_inc_return(&smmu->nr_atc_fenced);
 		fence->sid = sid;
 		irq_work_queue(&fence->log_work);
 	}
@@ -501,8 +567,12 @@ EXPORT_SYMBOL_IF_KUNIT(arm_smmu_atc_init_master);
  */
 void arm_smmu_atc_inherit_fence(struct arm_smmu_master *master)
 {
+	int i;
+
 	master->fence.state = ARM_SMMU_ATC_FENCED;
-	atomic_inc(&master->smmu->nr_atc_fenced);
+	for (i = 0; i < master->num_streams; i++)
+		arm_smmu_atc_widen(master->smmu, master->streams[i].id);
+	atomic_inc_return(&master->smmu->nr_atc_fenced);
 }
 EXPORT_SYMBOL_IF_KUNIT(arm_smmu_atc_inherit_fence);
 
