@@ -290,25 +290,24 @@ class Kernels:
 
     # -- sparse --
 
-    def sparse_dirs(self):
+    def sparse_targets(self):
+        """SPARSE_DIRS, and the single files that the series touches elsewhere."""
         touched = self.repo.names("diff-tree", "-r", "--no-renames", "--name-only", R.R_BASE, R.R_SERIES)
-        dirs = {str(Path(n).parent) for n in touched if n.endswith(".c")}
-        base = {d for d in dirs if not any((d + "/").startswith(s + "/") for s in SPARSE_DIRS)
-                and not d.startswith(("tools/", "Documentation"))}
-        return sorted(base | set(SPARSE_DIRS))
+        files = [n for n in touched if n.endswith(".c") and
+                 not n.startswith((*[d + "/" for d in SPARSE_DIRS], "tools/", "Documentation/"))]
+        return [d + "/" for d in SPARSE_DIRS] + [n[:-2] + ".o" for n in sorted(files)]
 
     def sparse_done(self, state):
         try:
             found = json.loads((self.dest(state) / "sparse.json").read_text())
         except (OSError, ValueError):
             return False
-        return found.get("dirs") == self.sparse_dirs() and found.get("args") == SPARSE_ARGS and \
+        return found.get("targets") == self.sparse_targets() and found.get("args") == SPARSE_ARGS and \
             found.get("tree") == self.repo.out("rev-parse", self.ref(state) + "^{tree}")
 
     def sparse(self, state, step):
         """Check the directories as they are in this state. Tree must stand there."""
-        dirs = self.sparse_dirs()
-        here = [d for d in dirs if (self.tree / d / "Makefile").exists()]
+        targets = self.sparse_targets()
         result = Warnings(self.obj / "sparse.part.json", self.tree)
         result.files = {}
         checked = set()
@@ -320,8 +319,8 @@ class Kernels:
             if found:
                 result.files.setdefault(clean_path(found["file"], self.tree), []).append(found["text"])
         step.note = "sparse"
-        step.run(self.make("-k", *SPARSE_ARGS, *[d + "/" for d in here]), env=self.env(), watch=watch)
-        found = {"dirs": dirs, "args": SPARSE_ARGS, "tree": self.repo.out("rev-parse", self.ref(state) + "^{tree}"),
+        step.run(self.make("-k", *SPARSE_ARGS, *targets), env=self.env(), watch=watch)
+        found = {"targets": targets, "args": SPARSE_ARGS, "tree": self.repo.out("rev-parse", self.ref(state) + "^{tree}"),
                  "checked": sorted(checked), "files": result.files}
         (self.dest(state) / "sparse.json").write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
 
