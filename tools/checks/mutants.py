@@ -7,10 +7,11 @@ diff says what was taken out, and names what must fail:
 
     X-Killed-by: one-dead-of-three.2cpu.poll, kunit
 
-the names being those of tools/bench/scenarios.py --list, or an attach storm of
-sanitized.py. The scenario must have run and failed; a mutant that does not build, or a guest that could not be
-started, has not been caught but wasted. Nor has one whose guest hangs, which a
-busy host may do to any, unless "X-Hangs: yes" says that this is what it does.
+the names being those of tools/bench/scenarios.py --list, an attach storm of
+sanitized.py, or kunit.CASE for one case of the series' suite. It must have run
+and failed; a mutant that does not build, or a guest that could not be started,
+has not been caught but wasted. Nor has one whose guest hangs, which a busy host
+may do to any, unless "X-Hangs: yes" says that this is what it does.
 """
 import argparse
 import re
@@ -42,8 +43,24 @@ def hangs(path):
     return "\nX-Hangs: yes\n" in path.read_text().split("\ndiff --git ", 1)[0] + "\n"
 
 
+def unit_case(out, kernel, case, hang):
+    """As scenario(), for one case of the suite: all of it takes many times as long."""
+    where = out / "bench/mutant-kunit"
+    glob = f"arm-smmu-v3-atc-kunit-test.arm_smmu_atc_test_{case}"
+    subprocess.run(["/usr/bin/python3", str(TOP / "tools/bench/run.py"), "--out", str(out), "--kernel", str(kernel),
+                    "--kunit", "--cpus", "4", "--append", f"kunit.filter_glob={glob}", "--limit", str(LIMIT),
+                    "--dir", str(where)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+    lines = (where / "console.log").read_text(errors="replace").splitlines()
+    begun = any("Subtest: arm-smmu-v3-atc-kunit-test" in ln for ln in lines)
+    bad = [ln.split("] ", 1)[-1].strip() for ln in lines if re.search(r"\bnot ok \d", ln)]
+    ended = any("reboot: Power down" in ln for ln in lines)
+    return begun and (not ended if hang else ended and bool(bad)), bad[:3] or lines[-5:]
+
+
 def scenario(out, kernel, name, hang):
     """(noticed, lines): did this scenario run on the kernel, and fail as it should?"""
+    if name.startswith("kunit."):
+        return unit_case(out, kernel, name[6:], hang)
     if name in sanitized.STORMS:
         command = ["sanitized.py", sanitized.MUTANT, "--kernel", str(kernel), "--limit", str(3 * LIMIT)]
     else:
