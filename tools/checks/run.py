@@ -77,6 +77,8 @@ def table(top, base):
               env={"QTEST_QEMU_BINARY": str(qemu), "G_TEST_DBUS_DAEMON": ""}),
         Check("kunit", [PY, TOP / "tools/checks/kunit.py", "--out", out], "ktap", 300),
         Check("guests", [PY, TOP / "tools/bench/scenarios.py", "--out", out, "--jobs", "2"], "ktap", 2400, alone=True),
+        Check("debug", [PY, TOP / "tools/bench/sanitized.py", "debug", "--out", out], "ktap", 1800, alone=True),
+        Check("kcsan", [PY, TOP / "tools/bench/sanitized.py", "kcsan", "--out", out], "ktap", 1200, alone=True),
         Check("determinism", [PY, TOP / "tools/bench/determinism.py", "--out", out], "ktap", 300),
         Check("mutants", [PY, TOP / "tools/checks/mutants.py", "--out", out, "--base", base], "ktap", 2400, alone=True),
         *[check for other in bases.others(base) for check in other_base(top, other)],
