@@ -64,6 +64,7 @@ static u32 arm_smmu_atc_inv_sid(const struct arm_smmu_cmd *cmd)
 static void arm_smmu_atc_widen(struct arm_smmu_device *smmu, u32 sid)
 {
 	u32 old = READ_ONCE(smmu->atc_fenced_min);
+
 	while (sid < old && !try_cmpxchg(&smmu->atc_fenced_min, &old, sid))
 		;
 	old = READ_ONCE(smmu->atc_fenced_max);
@@ -227,14 +228,16 @@ EXPORT_SYMBOL_IF_KUNIT(arm_smmu_atc_clear_eats);
 static void arm_smmu_atc_sync_stes(struct arm_smmu_master *master)
 {
 	struct arm_smmu_device *smmu = master->smmu;
+	struct arm_smmu_stream *streams;
 	struct arm_smmu_cmd cmds[8];
 	int first, i, n, ret;
 
 	for (first = 0; first < master->num_streams; first += n) {
+		streams = &master->streams[first];
 		n = min_t(int, master->num_streams - first, ARRAY_SIZE(cmds));
 		for (i = 0; i < n; i++)
-			cmds[i] = arm_smmu_make_cmd_cfgi_ste(
-				master->streams[first + i].id, true);
+			cmds[i] = arm_smmu_make_cmd_cfgi_ste(streams[i].id,
+							     true);
 		do {
 			ret = arm_smmu_cmdq_issue_cmdlist(smmu, &smmu->cmdq,
 							  cmds, n, true);
@@ -352,10 +355,11 @@ static bool arm_smmu_atc_begin_retry(struct arm_smmu_atc_fence *fence)
 }
 
 /*
- * Somebody else (who has set fence->retrying) is finding out whether the device answers. When it does not, a
- * retry of our own, right behind theirs, costs another hardware timeout, and so
- * does everybody's who has failed at the same time. With M flushes the fence, as
- * it queues up behind all of these, takes 2M timeouts and not M + 1.
+ * Somebody else, who has set fence->retrying, is finding out whether the device
+ * answers. When it does not, a retry of our own, right behind theirs, costs
+ * another hardware timeout, and so does that of everybody who has failed at the
+ * same time. With M flushes the fence, as it queues up behind all of these, takes
+ * 2 M timeouts and not M + 1.
  *
  * So let a CMD_SYNC tell when theirs is over. It is not waiting for them: they
  * may be what this CPU has interrupted, or their retry may not be in the queue
