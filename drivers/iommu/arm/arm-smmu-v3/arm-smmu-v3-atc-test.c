@@ -221,7 +221,8 @@ struct fake_smmu {
 	/* Of single cases */
 	struct completion go;
 	unsigned int go_at;
-	call_single_data_t nested;
+	call_single_data_t interrupt;
+	struct irq_work nested;
 	enum arm_smmu_atc_state nested_state;
 	struct fake_random *random;
 };
@@ -1567,6 +1568,9 @@ static const struct fake_search fake_searches[] = {
 	/* One of 4 batches is searched, with 13 Stream IDs and 64 commands */
 	{ "batch of 200", 40, 1, 5, 10, 10, FAKE_DEAD,
 	  200 + 64, 1, 4 + 13 + 1, 2 },
+	/* What is in the second batch is not sent, as the first has failed */
+	{ "batch of 200, cut in two", 40, 1, 5, 12, 12, FAKE_DEAD,
+	  64 + 64 + 63 + 64 + 8, 1, 4 + 13 + 1, 2 },
 	/* With 2 Stream IDs and 8 commands */
 	{ "batch of 200, last dead", 40, 1, 5, 39, 39, FAKE_DEAD,
 	  200 + 8, 1, 4 + 2 + 1, 2 },
@@ -1680,6 +1684,39 @@ static void arm_smmu_atc_test_fenced_is_skipped(struct kunit *test)
 	fake_expect_fenced_only(test, 1, 1);
 }
 
+/* Of any masters that are fenced nobody is asked, and of the others everybody */
+static void arm_smmu_atc_test_fenced_are_skipped(struct kunit *test)
+{
+	const unsigned int num_masters = 5, num_pasids = 2;
+	struct fake_smmu *fake = test->priv;
+	unsigned int fenced, i;
+
+	fake_attach(test, num_masters, 1, num_pasids);
+	for (fenced = 0; fenced < BIT(num_masters); fenced++) {
+		fake->smmu.atc_fenced_min = U32_MAX;
+		fake->smmu.atc_fenced_max = 0;
+		for (i = 0; i < num_masters; i++) {
+			if (!(fenced & BIT(i)))
+				continue;
+			fake_begin_fence(test, i);
+			fake_sid(test, i)->eats = false;
+			arm_smmu_atc_inherit_fence(fake_master(test, i));
+		}
+
+		fake_forget_log(test);
+		fake_flush(test);
+		for (i = 0; i < num_masters; i++)
+			KUNIT_EXPECT_EQ(test, fake_count_atc_inv(test, i),
+					fenced & BIT(i) ? 0 : num_pasids);
+		KUNIT_EXPECT_EQ(test, fake_count(test, CMDQ_OP_CMD_SYNC),
+				fenced != BIT(num_masters) - 1);
+		for (i = 0; i < num_masters; i++)
+			if (fenced & BIT(i))
+				fake_reset_and_attach(test, i);
+		fake_expect_none_fenced(test);
+	}
+}
+
 static void arm_smmu_atc_test_all_fenced(struct kunit *test)
 {
 	fake_attach(test, 1, 1, 1);
@@ -1721,6 +1758,37 @@ static void arm_smmu_atc_test_fencing_is_helped(struct kunit *test)
 	/* A CMD_SYNC for who is asked, one for who is fenced */
 	fake_expect_log(test, 1, 1, 2, 0);
 	fake_expect_fenced_only(test, 0, 0);
+}
+
+/* Another CPU completes a fence while the second error is reported */
+static void fake_fence_on_2nd_error(struct fake_smmu *fake)
+{
+	struct arm_smmu_master *master = &fake->masters[0].master;
+
+	if (fake->errors != 2)
+		return;
+
+	guard(raw_spinlock_irqsave)(&master->fence.lock);
+	arm_smmu_atc_clear_eats(&fake->smmu, fake_ste(fake, FAKE_FIRST_SID));
+	WRITE_ONCE(fake->sids[FAKE_FIRST_SID].eats, false);
+	WRITE_ONCE(master->fence.state, ARM_SMMU_ATC_FENCED);
+	atomic_inc(&fake->smmu.nr_atc_fenced);
+}
+
+static void arm_smmu_atc_test_fenced_during_retry(struct kunit *test)
+{
+	struct fake_smmu *fake = test->priv;
+
+	fake_attach(test, 2, 1, 1);
+	fake->on_error = fake_fence_on_2nd_error;
+	fake_sid(test, 0)->timeouts = FAKE_DEAD;
+	fake_flush(test);
+	/* Its retry has failed, too, and that is all */
+	fake_expect_log(test, 2 + 2, 0, 1 + 2, 2);
+	KUNIT_EXPECT_EQ(test, fake_master(test, 0)->fence.state,
+			ARM_SMMU_ATC_FENCED);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fake->smmu.nr_atc_fenced), 1);
+	KUNIT_EXPECT_EQ(test, fake_count_reports(test, 0), 0);
 }
 
 /* FENCING says nothing about what the SMMU goes by, and others are fenced */
@@ -2373,9 +2441,9 @@ static void arm_smmu_atc_test_irqs_off(struct kunit *test)
 	fake_expect_fenced_only(test, 1, 1);
 }
 
-static void fake_nested_flush(void *data)
+static void fake_nested_flush(struct irq_work *work)
 {
-	struct fake_smmu *fake = data;
+	struct fake_smmu *fake = container_of(work, struct fake_smmu, nested);
 	struct arm_smmu_master *master = &fake->masters[0].master;
 
 	fake->nested_state = READ_ONCE(master->fence.state);
@@ -2389,12 +2457,20 @@ static void fake_nested_flush(void *data)
 	complete(&fake->go);
 }
 
+/* Where a flush may be: an interrupt, but none that PREEMPT_RT leaves one */
+static void fake_interrupt(void *data)
+{
+	struct fake_smmu *fake = data;
+
+	irq_work_queue(&fake->nested);
+}
+
 /* The interrupt is pending until the fence has completed its CMD_SYNC */
 static void fake_interrupt_fence(struct fake_smmu *fake, u8 op)
 {
 	if (op == CMDQ_OP_CFGI_STE && fake->go_at && !--fake->go_at)
 		smp_call_function_single_async(cpumask_first(cpu_online_mask),
-					       &fake->nested);
+					       &fake->interrupt);
 }
 
 /* A flush in an interrupt on the CPU that is fencing the same master */
@@ -2402,7 +2478,8 @@ static void arm_smmu_atc_test_nested_in_fence(struct kunit *test)
 {
 	struct fake_smmu *fake = test->priv;
 
-	INIT_CSD(&fake->nested, fake_nested_flush, fake);
+	init_irq_work(&fake->nested, fake_nested_flush);
+	INIT_CSD(&fake->interrupt, fake_interrupt, fake);
 	fake->before_cmd = fake_interrupt_fence;
 	fake->go_at = 1;
 	fake_attach(test, 1, 1, 1);
@@ -2420,14 +2497,17 @@ static void arm_smmu_atc_test_nested_in_fence(struct kunit *test)
  * must not be overwritten, and nobody may take a timeout of the driver for the
  * end of the wait. With MSIs it takes two of them for the driver to look at CONS.
  */
-#define FAKE_HANG_MS	(ARM_SMMU_POLL_TIMEOUT_US / 1000 * 22 / 10)
+#define FAKE_HANG_MS	(ARM_SMMU_POLL_TIMEOUT_US / 1000 * 24 / 10)
 
 static int fake_wait_thread(struct fake_thread *thread)
 {
 	struct fake_smmu *fake = thread->test->priv;
-	int ret = fake_issue_tlbi(thread->test, 3, true);
+	ktime_t until = ktime_add_ms(ktime_get(), FAKE_HANG_MS);
+	int ret;
 
-	return ret ?: ktime_before(ktime_get(), READ_ONCE(fake->hung_until));
+	WRITE_ONCE(fake->hung_until, until);
+	ret = fake_issue_tlbi(thread->test, 3, true);
+	return ret ?: ktime_before(ktime_get(), until);
 }
 
 static int fake_fill_thread(struct fake_thread *thread)
@@ -2452,7 +2532,7 @@ static void arm_smmu_atc_test_hang(struct kunit *test)
 	unsigned int i, asid, n = 0;
 
 	fake->smmu.options |= ARM_SMMU_OPT_MSIPOLL;
-	WRITE_ONCE(fake->hung_until, ktime_add_ms(ktime_get(), FAKE_HANG_MS));
+	WRITE_ONCE(fake->hung_until, KTIME_MAX);
 	fake_run(test, threads, 2, 2, fake_wait_thread, fake_fill_thread);
 	KUNIT_EXPECT_EQ(test, threads[0].ret, 0);
 	KUNIT_EXPECT_EQ(test, threads[1].ret, 0);
@@ -3202,6 +3282,7 @@ static int arm_smmu_atc_test_init(struct kunit *test)
 	fake->smmu.options = fake->mode->options;
 	xa_init(&fake->smmu.streams);
 	mutex_init(&fake->smmu.streams_mutex);
+	fake->smmu.atc_fenced_min = U32_MAX;
 	raw_spin_lock_init(&fake->smmu.stop_lock);
 	init_irq_work(&fake->smmu.stop_work, fake_log_stop);
 	init_completion(&fake->go);
@@ -3265,8 +3346,10 @@ static struct kunit_case arm_smmu_atc_test_cases[] = {
 	KUNIT_CASE_PARAM(arm_smmu_atc_test_search, fake_search_gen_params),
 	FAKE_CASE(batch_cut_at_63),
 	FAKE_CASE_MODES(fenced_is_skipped),
+	FAKE_CASE(fenced_are_skipped),
 	FAKE_CASE(all_fenced),
 	FAKE_CASE(fenced_is_not_retried),
+	FAKE_CASE_MODES(fenced_during_retry),
 	FAKE_CASE(fencing_is_helped),
 	FAKE_CASE(fencing_is_not_skipped),
 	FAKE_CASE_MODES(other_error_dead),
