@@ -69,6 +69,7 @@ def table(top, base):
     qtest = out / "qemu/work/build/tests/qtest/ats-testdev-test"
     return [
         Check("scripts", [PY, TOP / "tools/checks/scripts.py"], "ktap", 600),
+        Check("proofs", [PY, TOP / "tools/checks/proofs.py"], "ktap", 120),
         Check("models", [PY, TOP / "tools/models/check.py", "--out", top], "ktap", 900),
         Check("series", [PY, TOP / "tools/series/check.py", "--out", top, "--base", base], "ktap", 600),
         Check("static", [PY, TOP / "tools/checks/static.py", "--out", out, "--base", base], "ktap", 900, alone=True),
@@ -79,6 +80,7 @@ def table(top, base):
         Check("guests", [PY, TOP / "tools/bench/scenarios.py", "--out", out, "--jobs", "2"], "ktap", 2400, alone=True),
         Check("debug", [PY, TOP / "tools/bench/sanitized.py", "debug", "--out", out], "ktap", 1800, alone=True),
         Check("kcsan", [PY, TOP / "tools/bench/sanitized.py", "kcsan", "--out", out], "ktap", 1200, alone=True),
+        Check("cost", [PY, TOP / "tools/bench/cost.py", "--out", out, "--ktap"], "ktap", 900, alone=True),
         Check("determinism", [PY, TOP / "tools/bench/determinism.py", "--out", out], "ktap", 300),
         Check("mutants", [PY, TOP / "tools/checks/mutants.py", "--out", out, "--base", base], "ktap", 2400, alone=True),
         *[check for other in bases.others(base) for check in other_base(top, other)],
