@@ -51,6 +51,8 @@ NEEDS = {
     "all": ("kernel-source", "qemu-source", "repo", "qemu", "unpatched", "patched"),
     "check": ("kernel-source", "qemu-source", "repo", "qemu", "unpatched", "patched", "debug", "kcsan"),
 }
+# What the checks of a base besides BASE take (other_base() in tools/checks/run.py).
+OTHERS = NEEDS["kernels"]
 
 
 def upstream(version):
