@@ -41,7 +41,8 @@ def boot(out, state):
     """(console log, complaint)"""
     where = out / "bench/check-kunit" / state
     proc = subprocess.run([PY, str(TOP / "tools/bench/run.py"), "--out", str(out), "--kernel",
-                           str(out / "kernel" / state), "--kunit", "--cpus", str(CPUS), "--dir", str(where)],
+                           str(out / "kernel" / state), "--kunit", "--cpus", str(CPUS), "--limit", "500",
+                           "--dir", str(where)],
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     trouble = [ln for ln in proc.stdout.splitlines() if ln.strip()] if proc.returncode else []
     return where / "console.log", trouble

@@ -53,12 +53,13 @@ def other_base(top, base):
     skip = "KSRC= is set: no other base is fetched" if os.environ.get("KSRC") else ""
     return [
         Check(f"series-{base}", [PY, TOP / "tools/series/check.py", "--out", top, "--base", base], "ktap", 600,
-              skip=skip),
+              skip=skip, default=False),
         Check(f"static-{base}", [PY, TOP / "tools/checks/static.py", "--out", out, "--base", base, "--differing"],
-              "ktap", 600, skip=skip),
-        Check(f"kunit-{base}", [PY, TOP / "tools/checks/kunit.py", "--out", out], "ktap", 300, skip=skip),
+              "ktap", 600, skip=skip, default=False),
+        Check(f"kunit-{base}", [PY, TOP / "tools/checks/kunit.py", "--out", out], "ktap", 900, skip=skip,
+              default=False),
         Check(f"guests-{base}", [PY, TOP / "tools/bench/scenarios.py", "--out", out, "--only",
-                                 "one-dead-of-three.2cpu.poll"], "ktap", 300, skip=skip),
+                                 "one-dead-of-three.2cpu.poll"], "ktap", 300, skip=skip, default=False),
     ]
 
 
@@ -76,11 +77,14 @@ def table(top, base):
         Check("configs", [PY, TOP / "tools/checks/configs.py", "--out", out, "--base", base], "ktap", 900, alone=True),
         Check("qtest", [qtest, "--tap", "-k"], "ktap", 600, needs=str(qtest),
               env={"QTEST_QEMU_BINARY": str(qemu), "G_TEST_DBUS_DAEMON": ""}),
-        Check("kunit", [PY, TOP / "tools/checks/kunit.py", "--out", out], "ktap", 300),
+        Check("kunit", [PY, TOP / "tools/checks/kunit.py", "--out", out], "ktap", 1200, alone=True),
         Check("guests", [PY, TOP / "tools/bench/scenarios.py", "--out", out, "--jobs", "2"], "ktap", 2400, alone=True),
-        Check("debug", [PY, TOP / "tools/bench/sanitized.py", "debug", "--out", out], "ktap", 1800, alone=True),
-        Check("kcsan", [PY, TOP / "tools/bench/sanitized.py", "kcsan", "--out", out], "ktap", 1200, alone=True),
-        Check("cost", [PY, TOP / "tools/bench/cost.py", "--out", out, "--ktap"], "ktap", 900, alone=True),
+        Check("debug", [PY, TOP / "tools/bench/sanitized.py", "debug", "--out", out], "ktap", 1800, alone=True,
+              default=False),
+        Check("kcsan", [PY, TOP / "tools/bench/sanitized.py", "kcsan", "--out", out], "ktap", 1200, alone=True,
+              default=False),
+        Check("cost", [PY, TOP / "tools/bench/cost.py", "--out", out, "--ktap"], "ktap", 900, alone=True,
+              default=False),
         Check("determinism", [PY, TOP / "tools/bench/determinism.py", "--out", out], "ktap", 300),
         Check("mutants", [PY, TOP / "tools/checks/mutants.py", "--out", out, "--base", base], "ktap", 2400, alone=True),
         *[check for other in bases.others(base) for check in other_base(top, other)],
