@@ -1947,6 +1947,7 @@ static void arm_smmu_atc_test_vcmdq_batch(struct kunit *test)
 	struct arm_smmu_invs *invs;
 	unsigned int i;
 
+	fake_cpu_or_skip(test);
 	fake_attach(test, 40, 1, 5);
 	fake_add_queue(test, &fake_other_cmdq_ops);
 	invs = rcu_dereference_protected(fake->domain.invs, true);
