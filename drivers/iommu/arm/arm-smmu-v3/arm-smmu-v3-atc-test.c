@@ -51,6 +51,7 @@ MODULE_PARM_DESC(seed, "Of the random case, to repeat it; 0: a new one");
 #define FAKE_NUM_SIDS		256
 #define FAKE_FIRST_SID		0x10
 #define FAKE_MAX_MASTERS	80
+#define FAKE_FEW_MASTERS	8
 #define FAKE_MAX_STREAMS	10
 #define FAKE_LOG_ENTS		4096
 #define FAKE_TICK_NS		(20 * NSEC_PER_USEC)
@@ -1610,16 +1611,23 @@ static struct {
 static const void *fake_search_gen_params(struct kunit *test, const void *prev,
 					  char *desc)
 {
-	static unsigned int next;
+	static unsigned int next_search, next_mode;
 
-	if (!prev)
-		next = 0;
-	if (next == ARRAY_SIZE(fake_searches) * ARRAY_SIZE(fake_modes))
+	if (!prev) {
+		next_search = 0;
+		next_mode = 0;
+	}
+	if (next_search == ARRAY_SIZE(fake_searches))
 		return NULL;
 
-	fake_search_now.search = &fake_searches[next / ARRAY_SIZE(fake_modes)];
-	fake_search_now.mode = &fake_modes[next % ARRAY_SIZE(fake_modes)];
-	next++;
+	fake_search_now.search = &fake_searches[next_search];
+	fake_search_now.mode = &fake_modes[next_mode++];
+	/* The large ones differ in their numbers only: in one mode */
+	if (next_mode == ARRAY_SIZE(fake_modes) ||
+	    fake_search_now.search->masters > FAKE_FEW_MASTERS) {
+		next_search++;
+		next_mode = 0;
+	}
 	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%s, %s",
 		 fake_search_now.search->name, fake_search_now.mode->name);
 	return &fake_search_now;
