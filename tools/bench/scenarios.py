@@ -89,7 +89,7 @@ SCENARIOS = [
     Scenario("vfio-move", "vfio-move", True, FAST, cpus=(2,), program=VFIO),
     # Long enough to tell the queue that stands still from the one that does not
     Scenario("vfio-two-smmus", "vfio-two-smmus", True, 1_500_000, cpus=(2,), program=VFIO,
-             msi=(True,), machine={"smmu2_rid": 0x18}),
+             msi=(True,), machine={"icount": True, "smmu2_rid": 0x18}),
     Scenario("vfio-hot-reset", "vfio-hot-reset", True, FAST, cpus=(2,), program=VFIO,
              msi=(True,), machine={"ports": True}),
     pasid("vfio-pasid", program=VFIO),

@@ -303,6 +303,27 @@ void pin(long cpu)
 		ksft_exit_fail_msg("CPU %ld: %s\n", cpu, strerror(errno));
 }
 
+/*
+ * Runs fn on another CPU than the one that flushes. It has to be born there: a
+ * thread that is born here would have to run here first, and would not until
+ * after a flush that polls with interrupts off.
+ */
+void start_beside(pthread_t *thread, void *(*fn)(void *), void *arg)
+{
+	pthread_attr_t attr;
+	cpu_set_t set;
+	int err;
+
+	CPU_ZERO(&set);
+	CPU_SET(flush_cpu() ? 0 : 1, &set);
+	pthread_attr_init(&attr);
+	pthread_attr_setaffinity_np(&attr, sizeof(set), &set);
+	err = pthread_create(thread, &attr, fn, arg);
+	if (err)
+		ksft_exit_fail_msg("pthread_create: %s\n", strerror(err));
+	pthread_attr_destroy(&attr);
+}
+
 long flush_cpu(void)
 {
 	return opt.cpu < 0 ? sysconf(_SC_NPROCESSORS_ONLN) - 1 : opt.cpu;

@@ -39,6 +39,7 @@
 #ifndef ATS_COMMON_H
 #define ATS_COMMON_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <linux/types.h>
@@ -158,6 +159,7 @@ void nap(void);
 __u64 limit_ns(void);
 int patience(unsigned int attempts);
 void pin(long cpu);
+void start_beside(pthread_t *thread, void *(*fn)(void *), void *arg);
 long flush_cpu(void);
 
 /* The oracle */

@@ -78,11 +78,8 @@ static bool takes_part(int ep)
 	return lay.part & EP(ep);
 }
 
-/* Where the other CPU's unmap waits for the queue to stand still */
-static struct {
-	long cpu;
-	__u64 ignored;
-} meanwhile;
+/* ATD_INV_IGNORED before the flush: when it grows, the queue stands still */
+static __u64 ignored;
 
 static void *neighbour_unmaps(void *concurrent)
 {
@@ -90,10 +87,9 @@ static void *neighbour_unmaps(void *concurrent)
 	int i;
 
 	if (concurrent) {
-		pin(meanwhile.cpu);
 		/* Not for ever */
 		for (i = 0; i < 1000; i++) {
-			if (counter(dead, ATD_INV_IGNORED) != meanwhile.ignored)
+			if (counter(dead, ATD_INV_IGNORED) != ignored)
 				break;
 			nap();
 		}
@@ -105,7 +101,6 @@ static void *neighbour_unmaps(void *concurrent)
 static void do_flush(void)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-	long cpu = flush_cpu();
 	pthread_t thread;
 
 	flush = (struct ats_testdev_flush) {
@@ -120,13 +115,11 @@ static void do_flush(void)
 	if (sc->neighbour)
 		flush.mark &= ~EP(NEIGHBOUR);
 
-	pin(cpu);
+	pin(flush_cpu());
 	if (sc->neighbour) {
-		meanwhile.cpu = cpu ? 0 : 1;
-		meanwhile.ignored = counter(flush.ep, ATD_INV_IGNORED);
-		if (cpus > 1 && pthread_create(&thread, NULL, neighbour_unmaps,
-					       &meanwhile))
-			ksft_exit_fail_msg("pthread_create\n");
+		ignored = counter(flush.ep, ATD_INV_IGNORED);
+		if (cpus > 1)
+			start_beside(&thread, neighbour_unmaps, &ignored);
 	}
 	if (sc->verb == DETACH)
 		do_ioctl(ATS_TESTDEV_DETACH, &flush, "detach");

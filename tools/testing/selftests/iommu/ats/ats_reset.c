@@ -586,7 +586,6 @@ static void *wait_and_act(void *arg)
 {
 	int i;
 
-	pin(flush_cpu() ? 0 : 1);
 	for (i = 0; i < 1000 && !counter(sc->ep, ATD_INV_IGNORED); i++)
 		nap();
 	/* Whether the log blames it is a matter of who comes first */
@@ -619,9 +618,8 @@ static bool begin(void)
 	}
 	ats_hammer_all(lay.part);
 	pin(flush_cpu());
-	if (sc->meanwhile &&
-	    pthread_create(&thread, NULL, wait_and_act, NULL))
-		ksft_exit_fail_msg("pthread_create\n");
+	if (sc->meanwhile)
+		start_beside(&thread, wait_and_act, NULL);
 	unmap(&f, lay.victim, lay.part);
 	if (sc->meanwhile) {
 		pthread_join(thread, NULL);

@@ -478,7 +478,6 @@ static void *unmap_meanwhile(void *arg)
 {
 	int i;
 
-	pin(flush_cpu() ? 0 : 1);
 	/* Not for ever */
 	for (i = 0; i < 1000; i++) {
 		if (counter(TARGET, ATD_INV_IGNORED) != meanwhile.ignored)
@@ -501,8 +500,7 @@ static void start_meanwhile(void)
 	meanwhile.flush.buf = area[LONER].buf;
 	meanwhile.flush.mark = EP(LONER);
 	meanwhile.ignored = counter(TARGET, ATD_INV_IGNORED);
-	must(!pthread_create(&meanwhile.thread, NULL, unmap_meanwhile, NULL),
-	     "pthread_create");
+	start_beside(&meanwhile.thread, unmap_meanwhile, NULL);
 }
 
 static void case_meanwhile(void)
