@@ -46,6 +46,7 @@ VFIO, RESET, WAIT, PASID = "ats_vfio", "ats_reset", "ats_wait", "ats_pasid"
 SLOW = {"icount": True, "icount_shift": 8}
 PORT = "pcie-root-port,id=port5,chassis=5,addr=6.0"
 PLUGGED = {"devices": (PORT, "ats-testdev,id=ep5,bus=port5,addr=0.0")}
+WITH_VFS = {"devices": (PORT, "ats-testdev,id=ep5,bus=port5,addr=0.0,vfs=2")}
 TWINS = {"devices": (PORT, "ats-testdev,id=ep5,bus=port5,addr=0.0,multifunction=on",
                      "ats-testdev,id=ep6,bus=port5,addr=0.1")}
 
@@ -107,6 +108,7 @@ SCENARIOS = [
     reset("meanwhile", cpus=(2,)),
     reset("pulled", PLUGGED, cpus=(2,)),
     reset("aer", PLUGGED),
+    reset("vf", WITH_VFS),
     reset("rescan-dead"),
     # T = 10 s, and n more errors for the same CMD_SYNC
     Scenario("hw-timeout-10s", "one-dead-of-three", True, 10_000_000, msi=(False,), machine=SLOW),

@@ -76,7 +76,10 @@ const void *ats_choose(int argc, char **argv, const void *table, size_t n,
 		sc = table + s * size;
 		ksft_print_msg("%s: %s\n", sc->name, sc->what);
 	}
-	ksft_exit_fail_msg("usage: %s SCENARIO [key=value...]\n", argv[0]);
+	/* As when a runner of kselftests starts it, which knows no scenarios */
+	if (argc < 2)
+		ksft_exit_skip("usage: %s SCENARIO [key=value...]\n", argv[0]);
+	ksft_exit_fail_msg("no scenario %s\n", argv[1]);
 }
 
 /* 0, or -1 and errno */
@@ -330,8 +333,8 @@ long flush_cpu(void)
 }
 
 /*
- * The trio, and targets beyond NR_EPS, in a domain that they share, or, with
- * @lay->alone, a target by itself. The others have their default domains.
+ * The trio, and who takes part beyond NR_EPS, in a domain that they share, or,
+ * with @lay->alone, a target by itself. The others have their default domains.
  */
 void ats_setup(struct ats_layout *lay)
 {
@@ -345,13 +348,13 @@ void ats_setup(struct ats_layout *lay)
 	area[LONER].buf = alloc_buf(VICTIM_PAGES);
 	area[NEIGHBOUR].buf = alloc_buf(VICTIM_PAGES);
 
-	lay->part = EP(LONER) | EP(NEIGHBOUR) | lay->targets;
+	lay->part = EP(LONER) | EP(NEIGHBOUR) | lay->targets | lay->others;
 	if (lay->alone)
 		return;
 	lay->part |= EP(TRIO) - 1;
 	lay->dom = ats_domain(0);
 	for (ep = 0; ep < MAX_EPS; ep++) {
-		if (ep < TRIO || (ep >= NR_EPS && lay->targets & EP(ep)))
+		if (ep < TRIO || (ep >= NR_EPS && lay->part & EP(ep)))
 			ats_attach(ep, lay->dom);
 	}
 	map_dom(lay->kept, lay->dom, KEPT_IOVA);

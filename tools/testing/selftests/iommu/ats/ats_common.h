@@ -107,6 +107,7 @@ struct ats_area {
 /* Who shares what, and what is taken away. The lower part is ats_setup()'s */
 struct ats_layout {
 	unsigned int targets;	/* their hammers know nothing but the victim */
+	unsigned int others;	/* beyond NR_EPS, that keep what they write to */
 	bool alone;		/* one target, victim mapped by the DMA API */
 	bool keep_off;		/* others of the trio keep off the victim */
 

@@ -39,10 +39,12 @@
 
 #define DEAD	1		/* in most scenarios */
 #define SIBLING	(PLUGGED + 1)	/* the other function of PLUGGED */
+#define VF(n)	(PLUGGED + 1 + (n))	/* or these, once there are any */
 
 struct scenario {
 	struct ats_scenario is;
 	unsigned int dead;	/* who does not answer */
+	const char *vfs;	/* that PLUGGED has, all but the dead healthy */
 	int ep;			/* of these, whom the scenario is about */
 	bool alone;
 	bool for_ever;		/* not even after a reset */
@@ -268,12 +270,15 @@ static bool scan_again(void)
  */
 static void then_fail(int ep)
 {
+	__u64 asked;
 	bool ok;
 
 	ok = sysfs_write(SIBLING, "remove", "1") && !there(SIBLING) &&
 	     sysfs_write(ep, "reset_method", "bus");
 	ok &= scan_again() && there(SIBLING);
-	ok &= !sysfs_reset(ep);
+	/* That it is attached again must not be another way to ask it */
+	asked = counter(ep, ATD_INV_RECEIVED);
+	ok &= !sysfs_reset(ep) && counter(ep, ATD_INV_RECEIVED) == asked;
 	ksft_test_result(ok && fenced(ep), "a reset that fails lifts nothing\n");
 
 	ok = sysfs_write(SIBLING, "remove", "1") && !there(SIBLING) &&
@@ -552,6 +557,16 @@ static void then_aer(int ep)
 			 "error recovery brings ATS back\n");
 }
 
+/* What a PF and its VFs share is no ATC, and an FLR of a VF is the VF's alone */
+static void then_vf(int ep)
+{
+	ksft_test_result(fenced(ep), "the VF is fenced\n");
+	ksft_test_result(healed(PLUGGED) && healed(VF(1)),
+			 "its PF and the other VF keep ATS\n");
+	ksft_test_result(sysfs_reset(ep) && healed(ep),
+			 "an FLR brings the VF's ATS back\n");
+}
+
 static const struct scenario scenarios[] = {
 	{ { "methods", "every method that the endpoint offers" },
 	  .dead = EP(PLUGGED), .ep = PLUGGED, .then = then_methods,
@@ -577,6 +592,8 @@ static const struct scenario scenarios[] = {
 	{ { "pulled", "removed by surprise, during the flush" },
 	  .dead = EP(DEAD) | EP(PLUGGED), .ep = PLUGGED,
 	  .meanwhile = meanwhile_pull, .then = then_pulled, .cases = 2 },
+	{ { "vf", "one of two VFs goes dead" }, .vfs = "2",
+	  .dead = EP(VF(0)), .ep = VF(0), .then = then_vf, .cases = 3 },
 	{ { "aer", "a fatal error, and the recovery from it" },
 	  .dead = EP(PLUGGED), .ep = PLUGGED, .then = then_aer, .cases = 1 },
 };
@@ -664,6 +681,14 @@ static void give_up(void)
 		ksft_test_result_fail("not tried: nobody was fenced\n");
 }
 
+static bool add_vfs(const char *number)
+{
+	if (!ats_there(PLUGGED))
+		return false;
+	get_info(PLUGGED);
+	return sysfs_write(PLUGGED, "sriov_numvfs", number);
+}
+
 int main(int argc, char **argv)
 {
 	ksft_print_header();
@@ -674,9 +699,13 @@ int main(int argc, char **argv)
 	ksft_print_msg("%s\n", sc->is.what);
 	if (ats_open())
 		ksft_exit_skip("%s: %s\n", ATS_DEV, strerror(errno));
+	if (sc->vfs && !add_vfs(sc->vfs))
+		ksft_exit_skip("no VFs\n");
 	if (!ats_there(sc->ep))
 		ksft_exit_skip("no endpoint below a port\n");
 	lay.targets = sc->dead;
+	if (sc->vfs)
+		lay.others = EP(PLUGGED) | EP(VF(1));
 	lay.alone = sc->alone;
 	ats_setup(&lay);
 

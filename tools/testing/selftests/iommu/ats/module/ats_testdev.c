@@ -973,6 +973,7 @@ static struct pci_driver atd_driver = {
 	.name = "ats_testdev",
 	.id_table = atd_ids,
 	.probe = atd_probe,
+	.sriov_configure = pci_sriov_configure_simple,
 	.remove = atd_remove,
 	.err_handler = &atd_err_handler,
 };
