@@ -1801,19 +1801,23 @@ static void arm_smmu_atc_test_fenced_during_retry(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake_count_reports(test, 0), 0);
 }
 
-/* FENCING says nothing about what the SMMU goes by, and others are fenced */
+/*
+ * FENCING says nothing about what the SMMU goes by. The others are fenced, so
+ * that it is looked at.
+ */
 static void arm_smmu_atc_test_fencing_is_not_skipped(struct kunit *test)
 {
-	fake_attach(test, 2, 1, 1);
-	fake_sid(test, 1)->timeouts = FAKE_DEAD;
+	fake_attach(test, 3, 1, 1);
+	fake_sid(test, 0)->timeouts = FAKE_DEAD;
+	fake_sid(test, 2)->timeouts = FAKE_DEAD;
 	fake_flush(test);
 	fake_forget_log(test);
 
-	fake_sid(test, 0)->timeouts = FAKE_DEAD;
-	fake_begin_fence(test, 0);
+	fake_sid(test, 1)->timeouts = FAKE_DEAD;
+	fake_begin_fence(test, 1);
 	fake_flush(test);
 	fake_expect_log(test, 1, 1, 2, 1);
-	fake_expect_fenced_only(test, 0, 1);
+	fake_expect_fenced_only(test, 0, 2);
 }
 
 /* Its queue has stopped for something else, too: make sure */
@@ -1923,6 +1927,20 @@ static void arm_smmu_atc_test_vcmdq_alone(struct kunit *test)
 	fake_flush(test);
 	/* It could have been the timeout of another queue's command: asked again */
 	fake_expect_log(test, 2, 1, 3, 2);
+	fake_expect_fenced_only(test, 0, 0);
+}
+
+/* An implementation may have hooks, but no other queue */
+static void arm_smmu_atc_test_impl_alone(struct kunit *test)
+{
+	static const struct arm_smmu_impl_ops no_ops;
+	struct fake_smmu *fake = test->priv;
+
+	fake_attach(test, 1, 1, 1);
+	fake->smmu.impl_ops = &no_ops;
+	fake_sid(test, 0)->timeouts = FAKE_DEAD;
+	fake_flush(test);
+	fake_expect_log(test, 1, 1, 2, 1);
 	fake_expect_fenced_only(test, 0, 0);
 }
 
@@ -2121,6 +2139,23 @@ static void arm_smmu_atc_test_master_gone(struct kunit *test)
 	fake_expect_none_fenced(test);
 }
 
+/* A flush with an array that still has it, and with others that are fenced */
+static void arm_smmu_atc_test_gone_is_not_skipped(struct kunit *test)
+{
+	struct fake_smmu *fake = test->priv;
+
+	fake_attach(test, 3, 1, 1);
+	fake_sid(test, 0)->timeouts = FAKE_DEAD;
+	fake_sid(test, 2)->timeouts = FAKE_DEAD;
+	fake_flush(test);
+	xa_erase(&fake->smmu.streams, FAKE_FIRST_SID + 1);
+	fake_forget_log(test);
+
+	fake_flush(test);
+	KUNIT_EXPECT_EQ(test, fake_count_atc_inv(test, 1), 1);
+	fake_expect_log(test, 1, 0, 1, 0);
+}
+
 /* Looked up before it was taken out, so that the look-up has yet to end */
 static void arm_smmu_atc_test_master_going(struct kunit *test)
 {
@@ -2287,8 +2322,8 @@ static int fake_run_thread(void *data)
 	struct fake_thread *thread = data;
 
 	thread->ret = thread->fn(thread);
-	complete(&thread->done);
-	return 0;
+	/* Whoever waits may unload this module next */
+	kthread_complete_and_exit(&thread->done, 0);
 }
 
 /* Run @fn, and @others on up to @num CPUs in all. Returns how many it were. */
@@ -2318,7 +2353,9 @@ static unsigned int fake_run(struct kunit *test, struct fake_thread *threads,
 		init_completion(&thread->done);
 		thread->task = kthread_create(fake_run_thread, thread,
 					      "fake/%u", i);
-		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, thread->task);
+		KUNIT_EXPECT_NOT_ERR_OR_NULL(test, thread->task);
+		if (IS_ERR(thread->task))
+			break;
 		kthread_bind(thread->task, cpu);
 		i++;
 	}
@@ -3360,6 +3397,7 @@ static struct kunit_case arm_smmu_atc_test_cases[] = {
 	FAKE_CASE(other_error_answers_retry),
 	FAKE_CASE_MODES(vcmdq),
 	FAKE_CASE(vcmdq_alone),
+	FAKE_CASE(impl_alone),
 	FAKE_CASE_MODES(vcmdq_of_guest),
 	FAKE_CASE(vcmdq_batch),
 	FAKE_CASE_MODES(illegal_alone),
@@ -3378,6 +3416,7 @@ static struct kunit_case arm_smmu_atc_test_cases[] = {
 	FAKE_CASE(duplicate_streams),
 	FAKE_CASE(cxl),
 	FAKE_CASE(master_gone),
+	FAKE_CASE(gone_is_not_skipped),
 	FAKE_CASE(master_going),
 	FAKE_CASE(successor),
 	FAKE_CASE_MODES(reset_lifts_fence),
