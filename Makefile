@@ -49,7 +49,7 @@ demo: ## boot an unpatched and a patched kernel with a dead endpoint, side by si
 	@$(PY) tools/bench/demo.py --out $(W)
 
 check: ## everything that CI runs, as KTAP
-	@$(SETUP) all 7 --sparse
+	@$(SETUP) check $(if $(KSRC),9,13) --sparse --others
 	@$(PY) tools/checks/run.py
 
 setup: ## packages and sources only

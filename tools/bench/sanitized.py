@@ -33,7 +33,7 @@ STORMS = [f"{name}.{end}" for name in ("storm", "storm-long") for end in ("poll"
 # In make check; the long storms are run by name
 DEFAULT = {
     "debug": ["kunit", "storm.poll", "storm.msi", "two-dead.2cpu.poll", "detach-dead.2cpu.msi",
-              "reattach.2cpu.poll", "reset.2cpu.msi"],
+              "reattach.2cpu.poll", "reset.2cpu.msi", "reset-rescan-healed.1cpu.poll"],
     "kcsan": ["kunit", "storm.poll", "reset.2cpu.msi"],
 }
 # No flavour: the lean kernel of a mutant, for a storm by name

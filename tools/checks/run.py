@@ -41,7 +41,6 @@ class Check(NamedTuple):
     timeout: int             # seconds
     alone: bool = False      # uses both processors, or the shared kernel tree
     needs: str = ""          # file that must exist, or the check fails
-    default: bool = True     # part of make check
     env: dict = {}
     skip: str = ""           # why it is not run here
 
@@ -53,13 +52,12 @@ def other_base(top, base):
     skip = "KSRC= is set: no other base is fetched" if os.environ.get("KSRC") else ""
     return [
         Check(f"series-{base}", [PY, TOP / "tools/series/check.py", "--out", top, "--base", base], "ktap", 600,
-              skip=skip, default=False),
+              skip=skip),
         Check(f"static-{base}", [PY, TOP / "tools/checks/static.py", "--out", out, "--base", base, "--differing"],
-              "ktap", 600, skip=skip, default=False),
-        Check(f"kunit-{base}", [PY, TOP / "tools/checks/kunit.py", "--out", out], "ktap", 900, skip=skip,
-              default=False),
+              "ktap", 600, skip=skip),
+        Check(f"kunit-{base}", [PY, TOP / "tools/checks/kunit.py", "--out", out], "ktap", 900, skip=skip),
         Check(f"guests-{base}", [PY, TOP / "tools/bench/scenarios.py", "--out", out, "--only",
-                                 "one-dead-of-three.2cpu.poll"], "ktap", 300, skip=skip, default=False),
+                                 "one-dead-of-three.2cpu.poll"], "ktap", 300, skip=skip),
     ]
 
 
@@ -79,12 +77,11 @@ def table(top, base):
               env={"QTEST_QEMU_BINARY": str(qemu), "G_TEST_DBUS_DAEMON": ""}),
         Check("kunit", [PY, TOP / "tools/checks/kunit.py", "--out", out], "ktap", 1200, alone=True),
         Check("guests", [PY, TOP / "tools/bench/scenarios.py", "--out", out, "--jobs", "2"], "ktap", 2400, alone=True),
-        Check("debug", [PY, TOP / "tools/bench/sanitized.py", "debug", "--out", out], "ktap", 1800, alone=True,
-              default=False),
-        Check("kcsan", [PY, TOP / "tools/bench/sanitized.py", "kcsan", "--out", out], "ktap", 1200, alone=True,
-              default=False),
-        Check("cost", [PY, TOP / "tools/bench/cost.py", "--out", out, "--ktap"], "ktap", 900, alone=True,
-              default=False),
+        Check("debug", [PY, TOP / "tools/bench/sanitized.py", "debug", "--out", out], "ktap", 1800, alone=True),
+        # Reads what the guests of debug have left
+        Check("coverage", [PY, TOP / "tools/bench/coverage.py", "--out", out], "ktap", 300, alone=True),
+        Check("kcsan", [PY, TOP / "tools/bench/sanitized.py", "kcsan", "--out", out], "ktap", 1200, alone=True),
+        Check("cost", [PY, TOP / "tools/bench/cost.py", "--out", out, "--ktap"], "ktap", 900, alone=True),
         Check("determinism", [PY, TOP / "tools/bench/determinism.py", "--out", out], "ktap", 300),
         Check("mutants", [PY, TOP / "tools/checks/mutants.py", "--out", out, "--base", base], "ktap", 2400, alone=True),
         *[check for other in bases.others(base) for check in other_base(top, other)],
@@ -320,7 +317,7 @@ def main():
     unknown = set(args.names) - {c.name for c in checks}
     if unknown:
         sys.exit(f"check: no such check: {' '.join(sorted(unknown))}; see --list")
-    checks = [c for c in checks if (c.name in args.names if args.names else c.default)]
+    checks = [c for c in checks if not args.names or c.name in args.names]
     signal.signal(signal.SIGTERM, interrupt)
     runner = Runner(out, bool(os.environ.get("V")))
     print("KTAP version 1")
