@@ -53,6 +53,7 @@ def config(name, limit, seed):
                          trace=True, limit=limit, program="ats_storm")
     else:
         cfg = scenarios.config(scenarios.all_jobs([name])[0], limit)
+        cfg.icount = False  # these kernels execute many times the instructions
     cfg.memory = MEMORY
     return cfg
 

@@ -162,7 +162,8 @@ bool arm_smmu_atc_usable(struct arm_smmu_master *master)
  * fenced.
  *
  * Context: Any, takes the raw spinlock of the fence.
- * Return: true if the word changed, so that the SMMU has to be told.
+ * Return: true if the SMMU has to be told, because the word changed, or because
+ *         whoever is fencing the master has changed it, and not told it yet.
  */
 bool arm_smmu_atc_set_ste_qword(struct arm_smmu_master *master, __le64 *dst,
 				__le64 val)
@@ -173,8 +174,9 @@ bool arm_smmu_atc_set_ste_qword(struct arm_smmu_master *master, __le64 *dst,
 	raw_spin_lock_irqsave(&master->fence.lock, flags);
 	if (master->fence.state != ARM_SMMU_ATC_OK)
 		val &= ~cpu_to_le64(STRTAB_STE_1_EATS);
-	changed = *dst != val;
-	if (changed)
+	/* FENCING: the SMMU may still go by the word as it was before */
+	changed = *dst != val || master->fence.state == ARM_SMMU_ATC_FENCING;
+	if (*dst != val)
 		WRITE_ONCE(*dst, val);
 	raw_spin_unlock_irqrestore(&master->fence.lock, flags);
 
@@ -216,6 +218,9 @@ void arm_smmu_atc_clear_eats(struct arm_smmu_device *smmu,
 }
 EXPORT_SYMBOL_IF_KUNIT(arm_smmu_atc_clear_eats);
 
+/* How often to tell the SMMU of STEs, if it takes that for illegal */
+#define ARM_SMMU_ATC_CFGI_TRIES		8
+
 /*
  * Have the SMMU see the STEs of @master. When the CMD_SYNC has completed, the
  * transactions that were let through by the old STEs are done, too (IHI 0070,
@@ -223,14 +228,14 @@ EXPORT_SYMBOL_IF_KUNIT(arm_smmu_atc_clear_eats);
  *
  * A CMD_SYNC that completes after somebody's ATC invalidation has failed it
  * (-ETIMEDOUT) has waited for the CMD_CFGI_STE all the same. Only one that may
- * not have been executed is repeated.
+ * not have been executed is repeated. An SMMU that never does has to be stopped.
  */
 static void arm_smmu_atc_sync_stes(struct arm_smmu_master *master)
 {
 	struct arm_smmu_device *smmu = master->smmu;
 	struct arm_smmu_stream *streams;
 	struct arm_smmu_cmd cmds[8];
-	int first, i, n, ret;
+	int first, i, n, ret, tries = 0;
 
 	for (first = 0; first < master->num_streams; first += n) {
 		streams = &master->streams[first];
@@ -241,7 +246,9 @@ static void arm_smmu_atc_sync_stes(struct arm_smmu_master *master)
 		do {
 			ret = arm_smmu_cmdq_issue_cmdlist(smmu, &smmu->cmdq,
 							  cmds, n, true);
-		} while (ret == -EIO);
+		} while (ret == -EIO && ++tries < ARM_SMMU_ATC_CFGI_TRIES);
+		if (ret == -EIO)
+			arm_smmu_stop(smmu);
 	}
 }
 
@@ -505,8 +512,9 @@ void arm_smmu_atc_recover(struct arm_smmu_device *smmu,
 EXPORT_SYMBOL_IF_KUNIT(arm_smmu_atc_recover);
 
 /* Leave @master in @state, and let no fence that is under way go on with it */
-static bool arm_smmu_atc_lift(struct arm_smmu_master *master,
-			      enum arm_smmu_atc_state state)
+VISIBLE_IF_KUNIT
+bool arm_smmu_atc_lift(struct arm_smmu_master *master,
+		       enum arm_smmu_atc_state state)
 {
 	struct arm_smmu_atc_fence *fence = &master->fence;
 	enum arm_smmu_atc_state old;
@@ -526,22 +534,61 @@ static bool arm_smmu_atc_lift(struct arm_smmu_master *master,
 		atomic_dec(&master->smmu->nr_atc_fenced);
 	return old != ARM_SMMU_ATC_OK;
 }
+EXPORT_SYMBOL_IF_KUNIT(arm_smmu_atc_lift);
+
+/**
+ * arm_smmu_atc_ask() - Have a fenced master drop all that it has cached
+ * @master: the master, without EATS in any of its STEs
+ *
+ * If it answers, its ATC is empty, and stays so until the next attach: lift the
+ * fence. Otherwise it stays fenced.
+ *
+ * Context: Process context; no attach can be under way. May take minutes.
+ * Return: true if it has answered.
+ */
+bool arm_smmu_atc_ask(struct arm_smmu_master *master)
+{
+	struct arm_smmu_device *smmu = master->smmu;
+	struct arm_smmu_cmd cmd;
+	int i;
+
+	for (i = 0; i < master->num_streams; i++) {
+		cmd = arm_smmu_make_cmd_atc_inv_all(master->streams[i].id,
+						    IOMMU_NO_PASID);
+		if (!arm_smmu_cmdq_issue_cmdlist(smmu, &smmu->cmdq, &cmd, 1,
+						 true))
+			continue;
+		dev_err(master->dev,
+			"Stream ID 0x%x does not answer, ATS stays off until the device is reset\n",
+			master->streams[i].id);
+		return false;
+	}
+	arm_smmu_atc_lift(master, ARM_SMMU_ATC_OK);
+	return true;
+}
 
 /**
  * arm_smmu_atc_reset_done() - The device of a master was reset
  * @master: the master
  *
- * Its ATC is empty and it is listening again: lift the fence. What was sent to
- * it up to now says nothing about it any more; flushes that are under way find
- * out by the generations, whichever view of the domain they hold. The next
- * attach sets EATS, and enables ATS at the endpoint.
+ * It should be listening again: lift the fence if it does. What was sent to it up
+ * to now says nothing about it any more; flushes that are under way find out by
+ * the generations, whichever view of the domain they hold. The next attach sets
+ * EATS, and enables ATS at the endpoint.
+ *
+ * Not every method of a reset is known to empty the ATC, so ask for it, while the
+ * STEs still abort. A master that was not fenced has answered already, when it
+ * was blocked for the reset. A fence that begins behind our back is for something
+ * from before that.
  *
  * Context: Process context, with the group mutex held. The RID, and all PASIDs,
  * are blocked.
  */
 void arm_smmu_atc_reset_done(struct arm_smmu_master *master)
 {
-	if (arm_smmu_atc_lift(master, ARM_SMMU_ATC_OK))
+	if (arm_smmu_atc_usable(master))
+		arm_smmu_atc_lift(master, ARM_SMMU_ATC_OK);
+	else if (arm_smmu_atc_ask(master))
 		dev_info(master->dev, "was reset, ATS may be used again\n");
 }
 EXPORT_SYMBOL_IF_KUNIT(arm_smmu_atc_reset_done);
@@ -579,17 +626,6 @@ void arm_smmu_atc_inherit_fence(struct arm_smmu_master *master)
 	atomic_inc_return(&master->smmu->nr_atc_fenced);
 }
 EXPORT_SYMBOL_IF_KUNIT(arm_smmu_atc_inherit_fence);
-
-/**
- * arm_smmu_atc_answered() - A master has dropped all that it had cached
- * @master: the master, fenced since it came
- *
- * Context: Before the first attach, so that it could not cache anything since.
- */
-void arm_smmu_atc_answered(struct arm_smmu_master *master)
-{
-	arm_smmu_atc_lift(master, ARM_SMMU_ATC_OK);
-}
 
 /**
  * arm_smmu_atc_release_master() - A master is about to go away
