@@ -9,15 +9,16 @@
  *	flush 0, flush 1			reset, device blocked: EATS = 0
  *
  *	PTE = 0, array of invalidations		its ATC is emptied
- *	CMD_TLBI, SYNC				smmu->atc_gen++
- *	FENCED: return				state = OK, fence.gen++
- *	batch.atc_gen = smmu->atc_gen		attach: EATS = 1 if OK
- *	CMD_ATC_INV, SYNC			CFGI_STE, SYNC
- *	failed: gen = fence.gen ...		CMD_ATC_INV, SYNC: as a flush
+ *	CMD_TLBI, SYNC				not OK: CMD_ATC_INV, SYNC
+ *	FENCED: return				smmu->atc_gen++
+ *	batch.atc_gen = smmu->atc_gen		state = OK, fence.gen++
+ *	CMD_ATC_INV, SYNC			attach: EATS = 1 if OK
+ *	failed: gen = fence.gen ...		CFGI_STE, SYNC
+ *						CMD_ATC_INV, SYNC: as a flush
  *
  * It begins when the device has been blocked: then its ATC is empty, since it has
  * answered, or it is fenced. It answers or not, each time anew. The reset may fail,
- * and empties nothing then. The device may fetch a translation whenever EATS lets it.
+ * and empties nothing then, or succeed and empty nothing. The device may fetch a translation whenever EATS lets it.
  * Of the pages, the model follows the one of flush 0.
  *
  * Not here: the words of the STE (attach.pml), the mark of a retry under way and
@@ -27,7 +28,7 @@
  * Properties:
  *  no-escape	 no write through what a flush that has returned removed (I1)
  *  no-old-blame no fence for a CMD_ATC_INV from before the reset (I11, H3)
- *  usable-again after a successful reset EATS is 1, unless a new failure fenced it (I11)
+ *  usable-again after a successful reset EATS is 1, unless there was a new failure (I11)
  *  no-deadlock	 everybody gets to the end
  *
  * Runs:
@@ -45,6 +46,7 @@
  *  LIFT_ATC_GEN_LAST SOLE (no-old-blame): a reset changes atc_gen after fence.gen
  *  EARLY_SKIP (no-escape): a flush looks for FENCED before its CMD_TLBI has completed
  *  LIFT_FAILED SOLE (no-escape): a reset that has failed lifts the fence
+ *  LIFT_UNASKED SOLE (no-escape): the fence is lifted whether the device answers or not
  *  LIFT_LATE SOLE (usable-again): the fence is lifted after the attach
  *
  * Known:
@@ -274,6 +276,8 @@ blamed:	fence();
 reset:	/* Blocked by pci_dev_reset_iommu_prepare(); the reset works or not */
 	if
 	:: d_step { atc = false; epoch++; failed_since = false; reset_ok = true }
+	/* As far as anybody knows: not every method empties the ATC */
+	:: d_step { epoch++; failed_since = false; reset_ok = true }
 	:: true
 	fi;
 
@@ -283,7 +287,20 @@ reset:	/* Blocked by pci_dev_reset_iommu_prepare(); the reset works or not */
 #ifdef LIFT_FAILED
 	:: true -> lift()
 #else
-	:: reset_ok -> lift()
+	:: reset_ok ->
+		ret = DONE;
+#ifndef LIFT_UNASKED
+		/* arm_smmu_atc_ask() */
+		what = ATC_INV_ALL;
+		if
+		:: state != OK -> issue(what)
+		:: else
+		fi;
+#endif
+		if
+		:: ret == DONE -> lift()
+		:: else
+		fi
 	:: else
 #endif
 	fi;
