@@ -1232,7 +1232,7 @@ static void fake_expect_stored_without_eats(struct kunit *test,
 	fake_expect_stored(test, state, 0, FAKE_STE_WORD_EATS,
 			   FAKE_STE_WORD_FENCED);
 	fake_expect_stored(test, state, FAKE_STE_WORD_EATS, 0, 0);
-	/* No bit but those of EATS differs: nothing that the SMMU has to know */
+	/* No bit but those of EATS differs */
 	fake_expect_stored(test, state, FAKE_STE_WORD_FENCED,
 			   FAKE_STE_WORD_EATS, FAKE_STE_WORD_FENCED);
 }
@@ -1946,6 +1946,19 @@ static void arm_smmu_atc_test_impl_alone(struct kunit *test)
 	fake_flush(test);
 	fake_expect_log(test, 1, 1, 2, 1);
 	fake_expect_fenced_only(test, 0, 0);
+}
+
+/* The first answer to a reset's question may have been for another queue */
+static void arm_smmu_atc_test_vcmdq_reset(struct kunit *test)
+{
+	fake_attach(test, 1, 1, 1);
+	fake_add_queue(test, &fake_cmdq2_ops);
+	fake_sid(test, 0)->timeouts = FAKE_DEAD;
+	fake_flush(test);
+	fake_sid(test, 0)->timeouts = 1;
+	arm_smmu_atc_reset_done(fake_master(test, 0));
+	KUNIT_EXPECT_EQ(test, fake_master(test, 0)->fence.state,
+			ARM_SMMU_ATC_OK);
 }
 
 /* What a guest has sent by its own queue, another queue's CMD_SYNC reports */
@@ -3454,6 +3467,7 @@ static struct kunit_case arm_smmu_atc_test_cases[] = {
 	FAKE_CASE_MODES(vcmdq),
 	FAKE_CASE(vcmdq_alone),
 	FAKE_CASE(impl_alone),
+	FAKE_CASE(vcmdq_reset),
 	FAKE_CASE_MODES(vcmdq_of_guest),
 	FAKE_CASE(vcmdq_batch),
 	FAKE_CASE_MODES(illegal_alone),

@@ -7,8 +7,8 @@
  * freed. The only thing that helps at once, without the device, is to have the
  * SMMU refuse the device's Translated transactions, which STE.EATS = 0b00 does
  * (IHI 0070, 3.9.1.3). That is the fence. The device keeps its translation, so
- * untranslated DMA goes on, and it gets ATS back when it has been reset, because
- * a reset is what empties its ATC.
+ * untranslated DMA goes on, and it gets ATS back when it has been reset, which
+ * should empty its ATC, and then answers.
  *
  * What this is not: recovery of the device. Whether and when to reset it is for
  * its driver, or the administrator, to decide.
@@ -36,8 +36,9 @@
  * OK -> FENCING -> FENCED is walked by whoever has a flush to complete. Nobody
  * waits for anybody else on that way, since the other one may be the context
  * that we have interrupted: all steps can be repeated, and whoever finds FENCING
- * repeats them. Only a reset leads back to OK. GONE is the end of a master that
- * may have been looked up just before.
+ * repeats them. Only an answer leads back to OK, after a reset, or of a device
+ * that has just come. GONE is the end of a master that may have been looked up
+ * just before.
  *
  * fence->lock makes one step of what the fence does in memory, and one of the
  * decision of an attach to store a word with EATS. Otherwise EATS could come
@@ -235,7 +236,7 @@ static void arm_smmu_atc_sync_stes(struct arm_smmu_master *master)
 	struct arm_smmu_device *smmu = master->smmu;
 	struct arm_smmu_stream *streams;
 	struct arm_smmu_cmd cmds[8];
-	int first, i, n, ret, tries = 0;
+	int first, i, n, ret, tries;
 
 	for (first = 0; first < master->num_streams; first += n) {
 		streams = &master->streams[first];
@@ -243,6 +244,7 @@ static void arm_smmu_atc_sync_stes(struct arm_smmu_master *master)
 		for (i = 0; i < n; i++)
 			cmds[i] = arm_smmu_make_cmd_cfgi_ste(streams[i].id,
 							     true);
+		tries = 0;
 		do {
 			ret = arm_smmu_cmdq_issue_cmdlist(smmu, &smmu->cmdq,
 							  cmds, n, true);
@@ -329,6 +331,11 @@ static bool arm_smmu_atc_fence(struct arm_smmu_master *master, u32 gen, u32 sid)
 	return true;
 }
 
+static bool arm_smmu_has_secondary_cmdqs(struct arm_smmu_device *smmu)
+{
+	return smmu->impl_ops && smmu->impl_ops->get_secondary_cmdq;
+}
+
 /*
  * Is it certain that the device of the only Stream ID in @batch did not answer?
  * Not if CMD_ATC_INVs of another queue can fail the CMD_SYNC of this one, as with
@@ -338,7 +345,7 @@ static bool arm_smmu_atc_fence(struct arm_smmu_master *master, u32 gen, u32 sid)
 static bool arm_smmu_atc_blame_is_exact(struct arm_smmu_device *smmu,
 					struct arm_smmu_cmdq_batch *batch)
 {
-	if (smmu->impl_ops && smmu->impl_ops->get_secondary_cmdq)
+	if (arm_smmu_has_secondary_cmdqs(smmu))
 		return false;
 
 	return atomic_read(&smmu->atc_gen) == batch->atc_gen;
@@ -391,7 +398,7 @@ static void arm_smmu_atc_await_retry(struct arm_smmu_device *smmu,
 /*
  * The @n commands of @batch from @first on are all for @sid. Return when the
  * device has answered them or is fenced. @blamed: the batch was for @sid only,
- * and failed for nothing else.
+ * and a CMD_ATC_INV has timed out.
  */
 static void arm_smmu_atc_recover_sid(struct arm_smmu_device *smmu,
 				     struct arm_smmu_cmdq_batch *batch,
@@ -550,13 +557,18 @@ bool arm_smmu_atc_ask(struct arm_smmu_master *master)
 {
 	struct arm_smmu_device *smmu = master->smmu;
 	struct arm_smmu_cmd cmd;
-	int i;
+	int i, ret;
 
 	for (i = 0; i < master->num_streams; i++) {
 		cmd = arm_smmu_make_cmd_atc_inv_all(master->streams[i].id,
 						    IOMMU_NO_PASID);
-		if (!arm_smmu_cmdq_issue_cmdlist(smmu, &smmu->cmdq, &cmd, 1,
-						 true))
+		ret = arm_smmu_cmdq_issue_cmdlist(smmu, &smmu->cmdq, &cmd, 1,
+						  true);
+		/* It may have been the timeout of another queue's command */
+		if (ret && arm_smmu_has_secondary_cmdqs(smmu))
+			ret = arm_smmu_cmdq_issue_cmdlist(smmu, &smmu->cmdq,
+							  &cmd, 1, true);
+		if (!ret)
 			continue;
 		dev_err(master->dev,
 			"Stream ID 0x%x does not answer, ATS stays off until the device is reset\n",
