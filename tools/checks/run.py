@@ -302,6 +302,14 @@ def interrupt(number, frame):
     raise KeyboardInterrupt
 
 
+def print_budget(path):
+    """Minutes of each step, those of set-up included."""
+    rows = [ln.split("\t") for ln in path.read_text(encoding="utf-8").splitlines() if not ln.startswith("#")]
+    for step, minutes, *_ in rows:
+        print(f"# {float(minutes):6.2f} min  {step}")
+    print(f"# {sum(float(row[1]) for row in rows):6.2f} min  in all, some of it side by side", flush=True)
+
+
 def main():
     ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     ap.add_argument("names", nargs="*", help="only these checks")
@@ -330,6 +338,7 @@ def main():
         for o in outcomes:
             fh.write(f"check: {o.check.name}\t{o.seconds / 60:.2f}\t{o.seconds:.1f}\t"
                      f"{'failed' if o.failed else 'done'}\n")
+    print_budget(out / "budget.tsv")
     passed, failed, skipped = (sum(getattr(o, k) for o in outcomes) for k in ("passed", "failed", "skipped"))
     if not passed:
         print("# nothing passed: that is a failure")
