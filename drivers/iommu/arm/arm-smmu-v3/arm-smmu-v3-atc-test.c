@@ -1946,6 +1946,11 @@ static void arm_smmu_atc_test_impl_alone(struct kunit *test)
 	fake_flush(test);
 	fake_expect_log(test, 1, 1, 2, 1);
 	fake_expect_fenced_only(test, 0, 0);
+
+	/* So a reset asks once, too */
+	fake_sid(test, 0)->timeouts = 1;
+	arm_smmu_atc_reset_done(fake_master(test, 0));
+	fake_expect_fenced_only(test, 0, 0);
 }
 
 /* The first answer to a reset's question may have been for another queue */
