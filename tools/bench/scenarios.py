@@ -22,7 +22,6 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import initramfs                                               # noqa: E402
 import ktap                                                    # noqa: E402
 import qtrace                                                  # noqa: E402
-import qtrace                                                  # noqa: E402
 import run                                                     # noqa: E402
 
 UNPATCHED, PATCHED = "unpatched", "patched"
