@@ -3,7 +3,7 @@
  * Race 2 of the design: several flushes that the same master does not answer, one
  * of them in an interrupt on top of another (race 10). Mirrors
  * arm_smmu_atc_skip(), arm_smmu_atc_recover_sid(), arm_smmu_atc_fence() and
- * arm_smmu_atc_sync_stes(), arm_smmu_atc_begin_retry() and
+ * arm_smmu_atc_sync_stes() and
  * arm_smmu_atc_await_retry() of arm-smmu-v3-atc.c.
  *
  *	flush 0 (CPU 0)		flush 1 (interrupt	flush 2 (CPU 1)

@@ -355,19 +355,6 @@ static bool arm_smmu_atc_blame_is_exact(struct arm_smmu_device *smmu,
 #define ARM_SMMU_ATC_LOOKS		10
 #define ARM_SMMU_ATC_LOOK_US		20
 
-static bool arm_smmu_atc_begin_retry(struct arm_smmu_atc_fence *fence)
-{
-	unsigned long flags;
-	bool begun;
-
-	raw_spin_lock_irqsave(&fence->lock, flags);
-	begun = !fence->retrying;
-	WRITE_ONCE(fence->retrying, true);
-	raw_spin_unlock_irqrestore(&fence->lock, flags);
-
-	return begun;
-}
-
 /*
  * Somebody else, who has set fence->retrying, is finding out whether the device
  * answers. When it does not, a retry of our own, right behind theirs, costs
@@ -432,7 +419,7 @@ static void arm_smmu_atc_recover_sid(struct arm_smmu_device *smmu,
 			if (blamed && arm_smmu_atc_blame_is_exact(smmu, batch))
 				break;
 
-			if (!arm_smmu_atc_begin_retry(fence) &&
+			if (xchg(&fence->retrying, true) &&
 			    looks++ < ARM_SMMU_ATC_LOOKS) {
 				arm_smmu_atc_await_retry(smmu, batch->cmdq,
 							 fence);
