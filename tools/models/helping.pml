@@ -2,9 +2,8 @@
 /*
  * Race 2 of the design: several flushes that the same master does not answer, one
  * of them in an interrupt on top of another (race 10). Mirrors
- * arm_smmu_atc_skip(), arm_smmu_atc_recover_sid(), arm_smmu_atc_fence() and
- * arm_smmu_atc_sync_stes() and
- * arm_smmu_atc_await_retry() of arm-smmu-v3-atc.c.
+ * arm_smmu_atc_skip(), arm_smmu_atc_recover_sid(), arm_smmu_atc_fence(),
+ * arm_smmu_atc_sync_stes() and arm_smmu_atc_await_retry() of arm-smmu-v3-atc.c.
  *
  *	flush 0 (CPU 0)		flush 1 (interrupt	flush 2 (CPU 1)
  *				on CPU 0, anywhere)
