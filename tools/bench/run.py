@@ -38,7 +38,10 @@ SHIFT = 4               # an instruction takes 2^SHIFT ns, if they are counted
 PERIOD_US = 200         # of the hammers
 
 # Documentation/admin-guide/tainted-kernels.rst
-TAINT_MACHINE_CHECK, TAINT_OOT_MODULE = 0x10, 0x1000
+TAINT_MACHINE_CHECK, TAINT_OOT_MODULE, TAINT_SOFTLOCKUP = 0x10, 0x1000, 0x4000
+
+# What the test says before it does what the kernel has to complain about
+PROVOKED = "is stuck on purpose"
 
 BLAME = re.compile(r"^(?:[\w-]+ )?([0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]): (.*)")
 ABOUT_ATS = re.compile(r"\b(ATS|ATC)\b")
@@ -85,6 +88,7 @@ class Config:
     icount_shift: int = SHIFT
     taint: int = TAINT_OOT_MODULE   # what the kernel may be tainted with in the end
     events: str = TRACE_EVENTS      # that a trace has
+    provoked: tuple = ()            # splats that there have to be, but only behind PROVOKED
 
 
 @dataclasses.dataclass
@@ -120,6 +124,19 @@ class Boot:
                 found.setdefault(bdfs[match[1]], match[0].strip())
         return found
 
+    def provoked(self):
+        """The splats that the test has asked for."""
+        if not self.config.provoked:
+            return []
+        lines = self.console().splitlines()
+        begin = next((n for n, line in enumerate(lines, 1) if PROVOKED in line), len(lines))
+        return [s for s in self.splats if s.lineno > begin]
+
+    def unprovoked(self):
+        """[regex] of the splats that the test has asked for, and that are missing."""
+        return [r for r in self.config.provoked
+                if not any(re.search(r, s.text) for s in self.provoked())]
+
     def trouble(self):
         """What makes this boot worthless, whatever the cases say."""
         found = []
@@ -134,7 +151,9 @@ class Boot:
                 found.append(f"taint {self.ktap.values.get('taint')}")
             if "signal" in self.ktap.values:
                 found.append(f"the test died of signal {self.ktap.values['signal']}")
-        found += [f"console.log:{s.lineno}: {s.reason}: {s.text}" for s in self.splats[:3]]
+        provoked = self.provoked()
+        bad = [s for s in self.splats if s not in provoked]
+        found += [f"console.log:{s.lineno}: {s.reason}: {s.text}" for s in bad[:3]]
         return found
 
 

@@ -57,6 +57,7 @@ def pasid(name, msi=(True,), program=PASID):
 
 DETECTORS = ("watchdog_thresh=5", "rcupdate.rcu_cpu_stall_timeout=10",
              "sysctl.kernel.hung_task_timeout_secs=20")
+COMPLAINTS = ("hard LOCKUP", "soft lockup", "detected stall", "blocked for more than")
 
 
 def reset(name, machine=None, cpus=(1,)):
@@ -133,9 +134,14 @@ SCENARIOS = [
     Scenario("two-domains-at-once", "two-domains-at-once", True, FAST, {}, (2,), WAIT, (False,)),
     Scenario("detach-meanwhile", "detach-meanwhile", True, FAST, {}, (2,), WAIT, (False,)),
     Scenario("everybody-waits", "everybody-waits", True, 30_000_000, {}, (4,), WAIT, (False,),
-             {**SLOW, "append": DETECTORS}),
+             {**SLOW, "append": DETECTORS, "provoked": COMPLAINTS,
+              "taint": run.TAINT_OOT_MODULE | run.TAINT_SOFTLOCKUP}),
     Scenario("stop", "stop", True, FAST, {"stop_ms": 150_000}, (1,), WAIT,
              machine={**SLOW, "icount_shift": 9, "smmu": {"cmd-sync-hang": "on"},
+                      "taint": run.TAINT_MACHINE_CHECK | run.TAINT_OOT_MODULE}),
+    # Nor does it help that each error is answered, by the same CMD_SYNC failing again
+    Scenario("stop-sticky", "stop", True, FAST, {"stop_ms": 150_000}, (1,), WAIT, (False,),
+             machine={**SLOW, "icount_shift": 9, "smmu": {"atc-inv-sticky": 1 << 30},
                       "taint": run.TAINT_MACHINE_CHECK | run.TAINT_OOT_MODULE}),
 ]
 KUNIT = "kunit"
@@ -174,6 +180,7 @@ def judge_unpatched(boot, escapes):
     tests = [(not trouble, "unpatched: the guest finished, no splat" + reason(trouble))]
     control = [c for c in boot.ktap.cases if c.name.startswith("positive control")]
     tests.append((bool(control) and control[0].ok, "unpatched: positive control"))
+    tests += judge_provoked(boot, "unpatched")
     landed = boot.ktap.number("escapes", 0)
     words = boot.ktap.number("corrupted", 0)
     if escapes:
@@ -206,7 +213,7 @@ def judge_patched(boot, within=None, seen_us=None):
                   and boot.ktap.number("rejected", 0) >= 100,
                   f"patched: {boot.ktap.number('escapes')} writes escaped, "
                   f"{boot.ktap.number('rejected')} came to nothing"))
-    return tests + judge_time(boot, within, seen_us)
+    return tests + judge_provoked(boot, "patched") + judge_time(boot, within, seen_us)
 
 
 def judge_fenced(boot, dead):
@@ -249,6 +256,15 @@ def judge_time(boot, within, seen_us):
                       f"patched: {len(seen)} errors, seen within "
                       f"{max(seen, default=0):.1f} us, at most {seen_us}"))
     return tests
+
+
+def judge_provoked(boot, state):
+    """Does the kernel still complain where it should?"""
+    if not boot.config.provoked:
+        return []
+    missing = boot.unprovoked()
+    return [(not missing, f"{state}: {len(boot.config.provoked)} detectors speak when nobody "
+             f"waits on purpose" + reason(missing))]
 
 
 def names(endpoints):

@@ -159,6 +159,26 @@ class Patched(unittest.TestCase):
         self.assertFalse(good(scenarios.judge_patched(boot(console=["Call trace:"]))))
 
 
+class Provoked(unittest.TestCase):
+    STALL = "rcu: INFO: rcu_preempt self-detected stall on CPU"
+
+    def judge(self, *console):
+        b = boot(console=console)
+        b.config.provoked = ("detected stall",)
+        return good(scenarios.judge_patched(b))
+
+    def test_asked_for(self):
+        self.assertTrue(self.judge("ats_wait: a CPU " + run.PROVOKED, self.STALL))
+
+    def test_missing(self):
+        self.assertFalse(self.judge())
+        self.assertFalse(self.judge("ats_wait: a CPU " + run.PROVOKED))
+
+    def test_too_early(self):
+        self.assertFalse(self.judge(self.STALL))
+        self.assertFalse(self.judge(self.STALL, "ats_wait: a CPU " + run.PROVOKED, self.STALL))
+
+
 class KUnit(unittest.TestCase):
     def judge(self, text):
         b = run.Boot(Path("/nowhere"), run.Config(kunit=True), 1.0, False, 0,

@@ -338,6 +338,38 @@ static void flow_acts(void)
 	}
 }
 
+static void *waiter_for_rcu(void *unused)
+{
+	wait_for_rcu();
+	return unused;
+}
+
+/*
+ * The detectors are to be quiet while the driver waits on purpose, and no
+ * longer: have a CPU hang that nobody excuses, and somebody wait for it. What
+ * they say of it is for the host to read, behind this line of the log.
+ */
+static void flow_everybody(void)
+{
+	static const char line[] = "ats_wait: a CPU is stuck on purpose\n";
+	struct ats_testdev_stuck stuck = { .ms = 45000 };
+	pthread_t waiter;
+	int fd;
+
+	flow_acts();
+	fd = open("/dev/kmsg", O_WRONLY);
+	if (fd < 0 || write(fd, line, strlen(line)) < 0)
+		ksft_exit_fail_msg("/dev/kmsg: %s\n", strerror(errno));
+	close(fd);
+	acting = 1;
+	if (pthread_create(&waiter, NULL, waiter_for_rcu, NULL))
+		ksft_exit_fail_msg("pthread_create\n");
+	pin(flush_cpu());
+	do_ioctl(ATS_TESTDEV_STUCK, &stuck, "stuck");
+	__atomic_store_n(&acting, 0, __ATOMIC_RELAXED);
+	pthread_join(waiter, NULL);
+}
+
 /*
  * The unmap returns before anything was flushed, and that is what lazy means. It
  * has to be done before the I/O address is given to the next one, who is mapped
@@ -486,7 +518,8 @@ static const struct scenario scenarios[] = {
 	  .dead = EP(DEAD), .absent = EP(LONER),
 	  .acts = { { UNMAP, DEAD, .irqs_off = true }, { ATTACH, LONER },
 		    { UNMAP_OTHER, 0 }, { INTERRUPT },
-		    { GRACE, .at_once = true } } },
+		    { GRACE, .at_once = true } },
+	  .flow = flow_everybody },
 	{ { "lazy", "the flush comes later, from a queue" },
 	  .dead = EP(0), .flow = flow_lazy },
 	{ { "stop", "no CMD_SYNC completes any more" },

@@ -18,6 +18,7 @@
 
 #include <linux/bitfield.h>
 #include <linux/cleanup.h>
+#include <linux/delay.h>
 #include <linux/dma-mapping.h>
 #include <linux/fs.h>
 #include <linux/gfp.h>
@@ -31,6 +32,7 @@
 #include <linux/pci.h>
 #include <linux/pci-ats.h>
 #include <linux/platform_device.h>
+#include <linux/preempt.h>
 #include <linux/rwsem.h>
 #include <linux/uaccess.h>
 
@@ -619,6 +621,21 @@ static long atd_ioctl_watch(struct ats_testdev_watch *arg)
 	return 0;
 }
 
+static long atd_ioctl_stuck(const struct ats_testdev_stuck *arg)
+{
+	if (arg->ms > 60 * MSEC_PER_SEC)
+		return -EINVAL;
+
+	local_irq_disable();
+	mdelay(arg->ms);
+	local_irq_enable();
+
+	preempt_disable();
+	mdelay(arg->ms);
+	preempt_enable();
+	return 0;
+}
+
 /* Groups, because functions of one slot share one: the endpoint has no ACS */
 static long atd_cost_attach(const struct ats_testdev_cost *arg,
 			    struct iommu_domain *domain,
@@ -727,6 +744,7 @@ static long atd_ioctl(struct file *file, unsigned int cmd, unsigned long uarg)
 		struct ats_testdev_pasid pasid;
 		struct ats_testdev_cost cost;
 		struct ats_testdev_static fixed;
+		struct ats_testdev_stuck stuck;
 		struct ats_testdev_watch watch;
 	} arg = {};
 	void __user *p = (void __user *)uarg;
@@ -791,6 +809,9 @@ static long atd_ioctl(struct file *file, unsigned int cmd, unsigned long uarg)
 		break;
 	case ATS_TESTDEV_WATCH:
 		ret = atd_ioctl_watch(&arg.watch);
+		break;
+	case ATS_TESTDEV_STUCK:
+		ret = atd_ioctl_stuck(&arg.stuck);
 		break;
 	default:
 		ret = -ENOTTY;

@@ -106,6 +106,11 @@ struct ats_testdev_flush {
 	__u64 flags;		/* UNMAP */
 };
 
+/* Keeps this CPU busy, with interrupts off, and then again with preemption off */
+struct ats_testdev_stuck {
+	__u32 ms;
+};
+
 struct ats_testdev_fill {
 	__u32 buf;
 	__u32 pad;
@@ -165,6 +170,7 @@ struct ats_testdev_cost {
 #define ATS_TESTDEV_COST	_IOWR('A', 0x50, struct ats_testdev_cost)
 #define ATS_TESTDEV_STATIC	_IOWR('A', 0x4b, struct ats_testdev_static)
 #define ATS_TESTDEV_WATCH	_IOWR('A', 0x4c, struct ats_testdev_watch)
+#define ATS_TESTDEV_STUCK	_IOW('A', 0x4d, struct ats_testdev_stuck)
 #define ATS_TESTDEV_PASID_ATTACH _IOW('A', 0x50, struct ats_testdev_pasid)
 #define ATS_TESTDEV_PASID_DETACH _IOW('A', 0x51, struct ats_testdev_pasid)
 #define ATS_TESTDEV_SVA_BIND	_IOWR('A', 0x52, struct ats_testdev_pasid)
