@@ -107,6 +107,7 @@ SCENARIOS = [
     reset("rescan-healed"),
     reset("meanwhile", cpus=(2,)),
     reset("pulled", PLUGGED, cpus=(2,)),
+    reset("removed", PLUGGED, cpus=(2,)),
     reset("aer", PLUGGED),
     reset("vf", WITH_VFS),
     reset("rescan-dead"),

@@ -517,6 +517,63 @@ static void then_pulled(int ep)
 	ksft_test_result(f.ns <= limit_ns(), "the next flush waits for nobody\n");
 }
 
+static int bus_fd;			/* reset_subordinate of the port */
+static bool removed;
+static unsigned int refused;
+
+/* From when the removal has begun until it has ended */
+static void *reset_bus_meanwhile(void *path)
+{
+	while (!access(path, F_OK))
+		nap();
+	while (!__atomic_load_n(&removed, __ATOMIC_RELAXED)) {
+		if (write(bus_fd, "1", 1) < 0 && errno == ENODEV)
+			refused++;
+		nap();
+	}
+	return NULL;
+}
+
+/*
+ * To remove a device that does not answer takes its IOMMU driver a timeout, and
+ * all that time it is on its bus. An attribute of sysfs tells that it has begun.
+ */
+static void then_removed(int ep)
+{
+	struct ats_testdev_flush f;
+	__u32 buf = alloc_buf(1);
+	pthread_t thread;
+	char path[96];
+	void *bar;
+	bool ok;
+
+	ok = sysfs_reset(ep) && healed(ep);
+	snprintf(path, sizeof(path),
+		 "/sys/bus/pci/devices/%s/../reset_subordinate", info[ep].bdf);
+	bus_fd = open(path, O_WRONLY);
+	ok &= bus_fd >= 0 && bind(ep, DRIVER "unbind");
+	bar = adopt(ep);
+	ats_misbehave(ep, ATD_INV_NEVER, 0);
+	ats_set_bar(ep, NULL);
+	munmap(bar, ATD_BAR_SIZE);
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/reset_method",
+		 info[ep].bdf);
+	start_beside(&thread, reset_bus_meanwhile, path);
+	ok &= sysfs_write(ep, "remove", "1") && !there(ep);
+	__atomic_store_n(&removed, true, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	close(bus_fd);
+	ksft_print_msg("ep%d.spared=1\n", ep);
+	ksft_print_msg("removed.refused=%u\n", refused);
+	ksft_test_result(ok && refused,
+			 "no reset of a bus that a device is leaving\n");
+	map_for(buf, 0);
+	unmap(&f, buf, EP(LONER));
+	print_flush("after", &f);
+	ksft_test_result(f.ns <= limit_ns(), "the next flush waits for nobody\n");
+}
+
 /* drivers/pci/pcie/aer_inject.c */
 struct aer_error_inj {
 	__u8 bus;
@@ -592,6 +649,9 @@ static const struct scenario scenarios[] = {
 	{ { "pulled", "removed by surprise, during the flush" },
 	  .dead = EP(DEAD) | EP(PLUGGED), .ep = PLUGGED,
 	  .meanwhile = meanwhile_pull, .then = then_pulled, .cases = 2 },
+	{ { "removed", "a reset of its bus while it is being removed" },
+	  .dead = EP(PLUGGED), .ep = PLUGGED, .then = then_removed,
+	  .cases = 2 },
 	{ { "vf", "one of two VFs goes dead" }, .vfs = "2",
 	  .dead = EP(VF(0)), .ep = VF(0), .then = then_vf, .cases = 3 },
 	{ { "aer", "a fatal error, and the recovery from it" },
