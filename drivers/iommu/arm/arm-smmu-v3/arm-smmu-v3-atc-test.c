@@ -458,6 +458,9 @@ static void fake_check_master(struct fake_smmu *fake,
 	for (i = 0; i < master->num_streams; i++) {
 		u32 sid = master->streams[i].id;
 
+		/* Or else another's, see the case alias */
+		if (xa_load(&fake->smmu.streams, sid) != master)
+			continue;
 		if (fake_ste_has_eats(&table[sid]))
 			fake_complain(fake, "EATS of a master to be fenced");
 		if (master->fence.state == ARM_SMMU_ATC_FENCED &&
@@ -2314,10 +2317,27 @@ static void arm_smmu_atc_test_reset_of_deaf(struct kunit *test)
 	fake_forget_log(test);
 
 	arm_smmu_atc_reset_done(fake_master(test, 0));
+	KUNIT_EXPECT_EQ(test, IS_ENABLED(CONFIG_PRINTK),
+			fake_count_lines(test, 0, "Stream ID"));
 	fake_expect_log(test, 1, 0, 1, 1);
 	/* An attach that would let it use what it has cached */
 	fake_store_stes(fake, fake_master(test, 0));
 	fake_expect_fenced_only(test, 0, 0);
+}
+
+/* Nobody has asked it */
+static void arm_smmu_atc_test_reset_of_stopped(struct kunit *test)
+{
+	struct fake_smmu *fake = test->priv;
+
+	fake_attach(test, 1, 1, 1);
+	fake_sid(test, 0)->timeouts = FAKE_DEAD;
+	fake_flush(test);
+	fake_switch(fake, false);
+	arm_smmu_atc_reset_done(fake_master(test, 0));
+	KUNIT_EXPECT_EQ(test, fake_master(test, 0)->fence.state,
+			ARM_SMMU_ATC_FENCED);
+	KUNIT_EXPECT_EQ(test, 0, fake_count_lines(test, 0, "Stream ID"));
 }
 
 static void fake_reset_on_2nd_error(struct fake_smmu *fake)
@@ -2955,6 +2975,22 @@ static void arm_smmu_atc_test_duplicate_streams(struct kunit *test)
 	fake_expect_none_fenced(test);
 }
 
+/* Found while its probe finds out that one of its Stream IDs is another's */
+static void arm_smmu_atc_test_alias(struct kunit *test)
+{
+	struct arm_smmu_master *master;
+
+	fake_attach(test, 2, 1, 1);
+	master = fake_master(test, 0);
+	master->streams[1].id = FAKE_FIRST_SID + 1;
+	master->num_streams = 2;
+	fake_sid(test, 0)->timeouts = FAKE_DEAD;
+	fake_flush(test);
+	KUNIT_EXPECT_EQ(test, master->fence.state, ARM_SMMU_ATC_FENCED);
+	KUNIT_EXPECT_FALSE(test, fake_sid(test, 0)->eats);
+	fake_expect_usable(test, 1);
+}
+
 static void arm_smmu_atc_test_cxl(struct kunit *test)
 {
 	struct fake_smmu *fake = test->priv;
@@ -3088,10 +3124,10 @@ static void arm_smmu_atc_test_guest(struct kunit *test)
 	fake_expect_fenced_only(test, 0, 0);
 	fake_forget_log(test);
 
-	/* The host's queue does not stop again */
+	/* The host's queue does not stop again, but is done with what precedes */
 	KUNIT_EXPECT_EQ(test, 0, fake_guest_issue(test, guest, &done));
 	KUNIT_EXPECT_EQ(test, done, 8);
-	fake_expect_log(test, 2, 0, 1, 0);
+	fake_expect_log(test, 2, 0, 3, 0);
 	fake_remove_guest(guest);
 }
 
@@ -3115,7 +3151,7 @@ static void arm_smmu_atc_test_guest_many(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, fake_guest_issue(test, guest, &done));
 	KUNIT_EXPECT_EQ(test, done, 141);
 	KUNIT_EXPECT_EQ(test, fake_count(test, CMDQ_OP_TLBI_NH_ASID), 140);
-	fake_expect_log(test, 0, 0, 3, 0);
+	fake_expect_log(test, 0, 0, 4, 0);
 	fake_remove_guest(guest);
 }
 
@@ -3135,6 +3171,58 @@ static void arm_smmu_atc_test_guest_alone(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, fake_guest_issue(test, guest, &done));
 	KUNIT_EXPECT_EQ(test, done, 1);
 	KUNIT_EXPECT_EQ(test, fake_count(test, CMDQ_OP_ATC_INV), 1);
+	fake_remove_guest(guest);
+}
+
+static void fake_reset_at_tlbi(struct fake_smmu *fake, u8 op)
+{
+	if (op == CMDQ_OP_TLBI_NH_ASID)
+		arm_smmu_atc_lift(&fake->masters[0].master, ARM_SMMU_ATC_OK);
+}
+
+/* As soon as its fence is lifted, the device may cache what is in the TLB */
+static void arm_smmu_atc_test_guest_reset(struct kunit *test)
+{
+	struct fake_guest *guest = fake_add_guest(test, 1);
+	struct fake_smmu *fake = test->priv;
+	unsigned int done;
+
+	fake_sid(test, 0)->timeouts = FAKE_DEAD;
+	fake_flush(test);
+	fake_expect_fenced_only(test, 0, 0);
+	fake_forget_log(test);
+
+	fake_sid(test, 0)->timeouts = 0;
+	fake->before_cmd = fake_reset_at_tlbi;
+	fake_guest_tlbi(guest, 1);
+	fake_guest_atc_inv(guest, 0);
+	KUNIT_EXPECT_EQ(test, 0, fake_guest_issue(test, guest, &done));
+	KUNIT_EXPECT_EQ(test, done, 2);
+	fake_expect_log(test, 1, 0, 2, 0);
+	fake_remove_guest(guest);
+}
+
+/* A list fails that has to be done before a command for a fenced master */
+static void arm_smmu_atc_test_guest_dead_before_fenced(struct kunit *test)
+{
+	struct fake_guest *guest = fake_add_guest(test, 2);
+	unsigned int done;
+
+	fake_guest_atc_inv(guest, 0);
+	fake_sid(test, 0)->timeouts = FAKE_DEAD;
+	KUNIT_EXPECT_EQ(test, -ETIMEDOUT, fake_guest_issue(test, guest, &done));
+	fake_expect_fenced_only(test, 0, 0);
+
+	guest->num = 0;
+	fake_guest_atc_inv(guest, 0);
+	fake_guest_atc_inv(guest, 1);
+	fake_guest_atc_inv(guest, 0);
+	fake_guest_tlbi(guest, 1);
+	fake_sid(test, 1)->timeouts = FAKE_DEAD;
+	KUNIT_EXPECT_EQ(test, -ETIMEDOUT, fake_guest_issue(test, guest, &done));
+	KUNIT_EXPECT_EQ(test, done, 0);
+	KUNIT_EXPECT_EQ(test, fake_count(test, CMDQ_OP_TLBI_NH_ASID), 0);
+	fake_expect_fenced_only(test, 0, 1);
 	fake_remove_guest(guest);
 }
 
@@ -3490,6 +3578,7 @@ static struct kunit_case arm_smmu_atc_test_cases[] = {
 			 fake_transition_gen_params),
 	FAKE_CASE_MODES(store_races),
 	FAKE_CASE(duplicate_streams),
+	FAKE_CASE(alias),
 	FAKE_CASE(cxl),
 	FAKE_CASE(master_gone),
 	FAKE_CASE(gone_is_not_skipped),
@@ -3500,6 +3589,7 @@ static struct kunit_case arm_smmu_atc_test_cases[] = {
 	FAKE_CASE_MODES(reset_before_fence),
 	FAKE_CASE(reset_in_vain),
 	FAKE_CASE(reset_of_deaf),
+	FAKE_CASE(reset_of_stopped),
 	FAKE_CASE_MODES(reset_during_retry),
 	FAKE_CASE_MODES(reset_during_fence),
 #if IS_ENABLED(CONFIG_ARM_SMMU_V3_IOMMUFD)
@@ -3507,6 +3597,8 @@ static struct kunit_case arm_smmu_atc_test_cases[] = {
 	FAKE_CASE(guest_many),
 	FAKE_CASE(guest_alone),
 	FAKE_CASE(guest_illegal),
+	FAKE_CASE_MODES(guest_reset),
+	FAKE_CASE(guest_dead_before_fenced),
 #endif
 	FAKE_CASE_MODES(irqs_off),
 	FAKE_CASE_MODES(nested_in_fence),

@@ -309,7 +309,12 @@ static bool arm_smmu_atc_fence(struct arm_smmu_master *master, u32 gen, u32 sid)
 	}
 	WRITE_ONCE(fence->state, ARM_SMMU_ATC_FENCING);
 	for (i = 0; i < master->num_streams; i++) {
-		step = arm_smmu_get_step_for_sid(smmu, master->streams[i].id);
+		u32 id = master->streams[i].id;
+
+		/* Another master's, and this one's probe is about to fail */
+		if (arm_smmu_load_master(smmu, id) != master)
+			continue;
+		step = arm_smmu_get_step_for_sid(smmu, id);
 		arm_smmu_atc_clear_eats(smmu, step);
 	}
 	raw_spin_unlock_irqrestore(&fence->lock, flags);
@@ -557,9 +562,11 @@ bool arm_smmu_atc_ask(struct arm_smmu_master *master)
 							  &cmd, 1, true);
 		if (!ret)
 			continue;
-		dev_err(master->dev,
-			"Stream ID 0x%x does not answer, ATS stays off until the device is reset\n",
-			master->streams[i].id);
+		/* A stopped SMMU asks nobody */
+		if (ret != -ENODEV)
+			dev_err(master->dev,
+				"Stream ID 0x%x does not answer, ATS stays off until the device is reset\n",
+				master->streams[i].id);
 		return false;
 	}
 	arm_smmu_atc_lift(master, ARM_SMMU_ATC_OK);
