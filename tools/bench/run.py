@@ -89,6 +89,7 @@ class Config:
     taint: int = TAINT_OOT_MODULE   # what the kernel may be tainted with in the end
     events: str = TRACE_EVENTS      # that a trace has
     provoked: tuple = ()            # splats that there have to be, but only behind PROVOKED
+    panics: str = ""                # with what words the kernel is to give up
 
 
 @dataclasses.dataclass
@@ -124,8 +125,15 @@ class Boot:
                 found.setdefault(bdfs[match[1]], match[0].strip())
         return found
 
+    def panicked(self):
+        """The line of the panic that the test is about, if it came to that."""
+        words = f"Kernel panic - not syncing: {self.config.panics}"
+        return next((s for s in self.splats if self.config.panics and words in s.text), None)
+
     def provoked(self):
         """The splats that the test has asked for."""
+        if self.panicked():
+            return [s for s in self.splats if s.lineno >= self.panicked().lineno]
         if not self.config.provoked:
             return []
         lines = self.console().splitlines()
@@ -142,9 +150,9 @@ class Boot:
         found = []
         if self.timed_out:
             found.append(f"no end after {self.config.limit:.0f} s")
-        elif not self.finished:
+        elif not self.finished and not self.panicked():
             found.append(f"the guest died (QEMU: {self.status})")
-        if self.config.scenario:
+        if self.config.scenario and not self.panicked():
             found += self.ktap.problems
             taint = self.ktap.number("taint")
             if self.finished and (taint is None or taint & ~self.config.taint):

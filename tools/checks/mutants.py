@@ -14,9 +14,12 @@ has not been caught but wasted. Nor has one whose guest hangs, which a busy host
 may do to any, unless "X-Hangs: yes" says that this is what it does.
 """
 import argparse
+import collections
+import concurrent.futures
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -74,37 +77,63 @@ def scenario(out, kernel, name, hang):
     return proc.returncode == 1 and bool(bad) and hung == hang, bad[:3] or lines[-5:]
 
 
+def timed(*args):
+    begun = time.monotonic()
+    noticed, lines = scenario(*args)
+    return noticed, lines, time.monotonic() - begun
+
+
+def build(kernels, name, steps):
+    """The state of the tree that was built, and the names of what must fail."""
+    kills = killers(K.MUTANTS / f"{name}.patch")
+    if not kills:
+        raise R.SeriesError(f"{name}.patch has no X-Killed-by: line")
+    state = kernels.mutant(name)
+    step = progress.Step(steps, 1, f"mutant {name}", kernels.out / "log" / f"kernel-{state}.log")
+    step.log.parent.mkdir(parents=True, exist_ok=True)
+    step.log.write_bytes(b"")
+    kernels.build(state, step)
+    return state, kills
+
+
+def results(kernels, names, steps):
+    """[(title, ok, lines)], as they come: while one is tried the next one is built."""
+    tried = collections.deque()
+
+    def ended(at_once):
+        while tried and (at_once or tried[0][2].done()):
+            name, kill, job = tried.popleft()
+            noticed, lines, seconds = job.result()
+            yield f"mutant {name} is noticed by {kill} within {seconds:.0f} s", noticed, lines
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        for name in names:
+            try:
+                state, kills = build(kernels, name, steps)
+            except (R.SeriesError, progress.StepError) as e:
+                yield f"mutant {name} builds", False, str(e).splitlines()
+                continue
+            hang = hangs(K.MUTANTS / f"{name}.patch")
+            tried += [(name, kill, pool.submit(timed, kernels.out, kernels.dest(state), kill, hang)) for kill in kills]
+            yield from ended(False)
+        yield from ended(True)
+
+
 def main():
     ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     ap.add_argument("--out", required=True, type=Path)
     ap.add_argument("--base", required=True)
     ap.add_argument("names", nargs="*")
     args = ap.parse_args()
-    out = args.out.resolve()
     names = args.names or K.mutant_names()
     report = Report()
     print("KTAP version 1")
     if not names:
         report.case("mutants", False, [f"no {K.MUTANTS}/*.patch"])
         return report.close()
-    kernels = K.Kernels(out, args.base, 2)
-    quiet = progress.Steps(out, len(names))
-    for name in names:
-        try:
-            kills = killers(K.MUTANTS / f"{name}.patch")
-            if not kills:
-                raise R.SeriesError(f"{name}.patch has no X-Killed-by: line")
-            state = kernels.mutant(name)
-            step = progress.Step(quiet, 1, f"mutant {name}", out / "log" / f"kernel-{state}.log")
-            step.log.parent.mkdir(parents=True, exist_ok=True)
-            step.log.write_bytes(b"")
-            kernels.build(state, step)
-        except (R.SeriesError, progress.StepError) as e:
-            report.case(f"mutant {name} builds", False, str(e).splitlines())
-            continue
-        for kill in kills:
-            noticed, lines = scenario(out, kernels.dest(state), kill, hangs(K.MUTANTS / f"{name}.patch"))
-            report.case(f"mutant {name} is noticed by {kill}", noticed, lines)
+    kernels = K.Kernels(args.out.resolve(), args.base, 2)
+    quiet = progress.Steps(kernels.out, len(names))
+    for title, ok, lines in results(kernels, names, quiet):
+        report.case(title, ok, lines)
     R.switch(kernels.repo, R.R_SERIES)
     return report.close()
 

@@ -150,7 +150,14 @@ class Patched(unittest.TestCase):
                   ((1000, "error"), (28_000, "ack"), (50_000, "ack"), (60_000, "error"),
                    (160_100, "ack"))]
         self.assertEqual(scenarios.unseen_us(events), [27.0, 100.1])
-        self.assertFalse(good(scenarios.judge_patched(boot(), seen_us=100)))
+        b = boot()
+        b.config.icount = True
+        self.assertFalse(good(scenarios.judge_patched(b, seen_us=100)))
+
+    def test_unpatched_polls(self):
+        b = boot(bad=(3, 4), escapes=140, corrupted=16, rejected=0, **{"flush.ns": 10 ** 9})
+        self.assertTrue(good(scenarios.judge_unpatched(b, True, 1_000_000)))
+        self.assertFalse(good(scenarios.judge_unpatched(b, True, 1_000_001)))
 
     def test_no_end(self):
         self.assertFalse(good(scenarios.judge_patched(boot(finished=False))))
@@ -177,6 +184,25 @@ class Provoked(unittest.TestCase):
     def test_too_early(self):
         self.assertFalse(self.judge(self.STALL))
         self.assertFalse(self.judge(self.STALL, "ats_wait: a CPU " + run.PROVOKED, self.STALL))
+
+
+class Panics(unittest.TestCase):
+    LINE = "Kernel panic - not syncing: 9050000.smmuv3: cannot be stopped"
+
+    def judge(self, *console, words="9050000.smmuv3: cannot be stopped"):
+        b = boot(console=console, finished=False)
+        b.config.panics = words
+        return good(scenarios.judge_patched(b))
+
+    def test_expected(self):
+        self.assertTrue(self.judge("fine", self.LINE, "Call trace:"))
+
+    def test_another(self):
+        self.assertFalse(self.judge("Kernel panic - not syncing: Oops"))
+        self.assertFalse(self.judge())
+
+    def test_not_after_a_splat(self):
+        self.assertFalse(self.judge("Call trace:", self.LINE))
 
 
 class KUnit(unittest.TestCase):

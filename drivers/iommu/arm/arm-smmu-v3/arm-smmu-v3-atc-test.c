@@ -153,7 +153,8 @@ struct fake_smmu;
 
 /* The random case, and what each of its flushes has found before it began */
 struct fake_random {
-	unsigned int steps;
+	unsigned int cmds;
+	atomic_t acts;
 	struct rnd_state rnd;
 	struct mutex attach_lock; /* as the group mutex of all masters */
 	struct {
@@ -491,7 +492,7 @@ static void fake_random_step(struct fake_smmu *fake,
 	struct fake_master *m;
 	unsigned int i;
 
-	WRITE_ONCE(random->steps, random->steps + 1);
+	random->cmds++;
 	if (dice % 16 == 0) {
 		i = FAKE_FIRST_SID + 1 + (dice >> 8) % (fake->num_sids - 1);
 		WRITE_ONCE(fake->sids[i].timeouts,
@@ -1991,6 +1992,39 @@ static void arm_smmu_atc_test_vcmdq_of_guest(struct kunit *test)
 	fake_expect_none_fenced(test);
 }
 
+/*
+ * What becomes of that does not matter to the host: a domain that a guest nests
+ * in has all of the ATC invalidated, by a command of the host's own.
+ */
+static void arm_smmu_atc_test_all_of_atc(struct kunit *test)
+{
+	struct arm_smmu_cmd cmd =
+		arm_smmu_make_cmd_atc_inv_all(FAKE_FIRST_SID + 1, 0);
+	struct fake_smmu *fake = test->priv;
+	struct arm_smmu_invs *invs;
+	unsigned int i;
+
+	fake_cpu_or_skip(test);
+	fake_attach(test, 2, 1, 1);
+	fake_add_queue(test, &fake_no_cmdq_ops);
+	invs = rcu_dereference_protected(fake->domain.invs, true);
+	for (i = 0; i < invs->num_invs; i++)
+		invs->inv[i].type = INV_TYPE_ATS_FULL;
+	fake_sid(test, 1)->timeouts = FAKE_DEAD;
+	KUNIT_EXPECT_EQ(test, 0,
+			arm_smmu_cmdq_issue_cmdlist(&fake->smmu, &fake->cmdq2,
+						    &cmd, 1, false));
+	fake_settle(fake);
+	fake_forget_log(test);
+	fake_flush(test);
+	fake_expect_fenced_only(test, 1, 1);
+	for (i = 0; i < fake->log_num; i++)
+		if (fake_log_op(fake, i) == CMDQ_OP_ATC_INV)
+			KUNIT_EXPECT_EQ(test, ATC_INV_SIZE_ALL,
+					FIELD_GET(CMDQ_ATC_1_SIZE,
+						  fake->log[i].cmd.data[1]));
+}
+
 /* All of a batch must be in front of its CMD_SYNC, so on one queue */
 static void arm_smmu_atc_test_vcmdq_batch(struct kunit *test)
 {
@@ -2495,20 +2529,22 @@ static void arm_smmu_atc_test_two_flushes(struct kunit *test)
 	}
 }
 
+/* One fails, the others come across its error more often than not */
 static void arm_smmu_atc_test_flush_and_innocent(struct kunit *test)
 {
-	struct fake_thread threads[2];
-	int i;
+	struct fake_thread threads[FAKE_MAX_THREADS];
+	unsigned int i, j, num;
 
 	fake_attach(test, 2, 1, 1);
-	for (i = 0; i < 4; i++) {
+	for (i = 0; i < 8; i++) {
 		fake_sid(test, 0)->timeouts = FAKE_DEAD;
-		fake_run(test, threads, 2, 2, fake_flush_thread,
-			 fake_tlbi_thread);
+		num = fake_run(test, threads, ARRAY_SIZE(threads), 2,
+			       fake_flush_thread, fake_tlbi_thread);
 
-		/* However they interleave, the error is the other one's */
+		/* Whoever takes it, the error is the first one's */
 		KUNIT_EXPECT_FALSE(test, threads[0].ret);
-		KUNIT_EXPECT_EQ(test, threads[1].ret, 0);
+		for (j = 1; j < num; j++)
+			KUNIT_EXPECT_EQ(test, threads[j].ret, 0);
 		fake_expect_no_escape(test);
 		fake_expect_no_errs_left(test);
 		fake_reset_and_attach(test, 0);
@@ -2975,6 +3011,59 @@ static void arm_smmu_atc_test_duplicate_streams(struct kunit *test)
 	fake_expect_none_fenced(test);
 }
 
+/* As a device is probed that has these Stream IDs. Returns what that returns. */
+static int fake_insert(struct kunit *test, struct fake_master *m,
+		       const u32 *ids, unsigned int num_ids)
+{
+	struct fake_smmu *fake = test->priv;
+	struct iommu_fwspec *fwspec;
+
+	fwspec = kunit_kzalloc(test, struct_size(fwspec, ids, num_ids),
+			       GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, fwspec);
+	fwspec->num_ids = num_ids;
+	memcpy(fwspec->ids, ids, num_ids * sizeof(*ids));
+	fake_init_master(test, m);
+	m->dev_iommu.fwspec = fwspec;
+	return arm_smmu_insert_master(&fake->smmu, &m->master);
+}
+
+static void arm_smmu_atc_test_insert(struct kunit *test)
+{
+	static const u32 twice[] = { FAKE_FIRST_SID, FAKE_FIRST_SID };
+	static const u32 both[] = { FAKE_FIRST_SID + 1, FAKE_FIRST_SID };
+	static const u32 beyond[] = { FAKE_FIRST_SID + 2, FAKE_NUM_SIDS };
+	struct fake_smmu *fake = test->priv;
+	struct fake_master *m = fake->masters;
+	struct xarray *streams = &fake->smmu.streams;
+
+	KUNIT_ASSERT_EQ(test, 0, fake_insert(test, &m[0], twice, 2));
+	KUNIT_EXPECT_PTR_EQ(test, xa_load(streams, twice[0]), &m[0].master);
+
+	/* Who comes too late leaves the other one where it is, and nothing else */
+	KUNIT_EXPECT_EQ(test, -ENODEV, fake_insert(test, &m[1], both, 2));
+	KUNIT_EXPECT_PTR_EQ(test, xa_load(streams, both[1]), &m[0].master);
+	KUNIT_EXPECT_NULL(test, xa_load(streams, both[0]));
+	KUNIT_EXPECT_EQ(test, -ERANGE, fake_insert(test, &m[2], beyond, 2));
+	KUNIT_EXPECT_NULL(test, xa_load(streams, beyond[0]));
+
+	/* A fence outlives its master, on all Stream IDs of the next one */
+	arm_smmu_atc_inherit_fence(&m[0].master);
+	arm_smmu_remove_master(&m[0].master);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fake->smmu.nr_atc_fenced), 0);
+	KUNIT_ASSERT_EQ(test, 0, fake_insert(test, &m[3], both, 2));
+	KUNIT_EXPECT_EQ(test, m[3].master.fence.state, ARM_SMMU_ATC_FENCED);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fake->smmu.nr_atc_fenced), 1);
+	arm_smmu_remove_master(&m[3].master);
+	KUNIT_EXPECT_TRUE(test, xa_is_value(xa_load(streams, both[0])));
+
+	/* Until it is lifted */
+	KUNIT_ASSERT_EQ(test, 0, fake_insert(test, &m[4], both, 2));
+	arm_smmu_atc_lift(&m[4].master, ARM_SMMU_ATC_OK);
+	arm_smmu_remove_master(&m[4].master);
+	KUNIT_EXPECT_TRUE(test, xa_empty(streams));
+}
+
 /* Found while its probe finds out that one of its Stream IDs is another's */
 static void arm_smmu_atc_test_alias(struct kunit *test)
 {
@@ -3264,7 +3353,7 @@ static void arm_smmu_atc_test_guest_illegal(struct kunit *test)
  * Anything
  */
 
-#define FAKE_RANDOM_STEPS	2000 /* of the SMMU, in each mode */
+#define FAKE_RANDOM_ACTS	2000 /* of all threads, in each mode */
 
 static unsigned int fake_random_below(struct fake_thread *thread,
 				      unsigned int below)
@@ -3325,7 +3414,7 @@ static int fake_random_thread(struct fake_thread *thread)
 	unsigned int what;
 	int ret = 0;
 
-	while (READ_ONCE(fake->random->steps) < FAKE_RANDOM_STEPS) {
+	while (atomic_inc_return(&fake->random->acts) <= FAKE_RANDOM_ACTS) {
 		what = fake_random_below(thread, 100);
 		if (what < 65)
 			fake_random_flush(thread);
@@ -3389,9 +3478,9 @@ static void arm_smmu_atc_test_random(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&fake->smmu.nr_atc_fenced), fenced);
 	fake_settle(fake);
 	fake_expect_no_errs_left(test);
-	KUNIT_EXPECT_GE(test, random->steps, FAKE_RANDOM_STEPS);
-	kunit_info(test, "%u threads, %u commands, %u errors", num,
-		   random->steps, fake->errors);
+	KUNIT_EXPECT_GT(test, random->cmds, FAKE_RANDOM_ACTS);
+	kunit_info(test, "%u threads, %u acts, %u commands, %u errors", num,
+		   FAKE_RANDOM_ACTS, random->cmds, fake->errors);
 }
 
 /*
@@ -3562,6 +3651,7 @@ static struct kunit_case arm_smmu_atc_test_cases[] = {
 	FAKE_CASE(impl_alone),
 	FAKE_CASE(vcmdq_reset),
 	FAKE_CASE_MODES(vcmdq_of_guest),
+	FAKE_CASE(all_of_atc),
 	FAKE_CASE(vcmdq_batch),
 	FAKE_CASE_MODES(illegal_alone),
 	FAKE_CASE_MODES(illegal_among_others),
@@ -3578,6 +3668,7 @@ static struct kunit_case arm_smmu_atc_test_cases[] = {
 			 fake_transition_gen_params),
 	FAKE_CASE_MODES(store_races),
 	FAKE_CASE(duplicate_streams),
+	FAKE_CASE(insert),
 	FAKE_CASE(alias),
 	FAKE_CASE(cxl),
 	FAKE_CASE(master_gone),

@@ -58,6 +58,7 @@
 #define IDR3            0x0c
 #define   IDR3_FWB        BIT(8)
 #define CR0             0x20
+#define CR0ACK          0x24
 #define   CR0_SMMUEN      BIT(0)
 #define   CR0_EVENTQEN    BIT(2)
 #define   CR0_CMDQEN      BIT(3)
@@ -622,6 +623,17 @@ static void test_hang(void)
     push_sync(&t);
     ring(&t);
     expect_done(&t);
+    bench_end(&t);
+}
+
+/* Who relies on having stopped the SMMU has to look whether it has */
+static void test_smmuen_stuck(void)
+{
+    Bench t = bench_start("-global arm-smmuv3.smmuen-stuck=on");
+
+    g_assert_cmphex(smmu_readl(&t, CR0ACK), ==, CR0_ALL);
+    smmu_writel(&t, CR0, 0);
+    g_assert_cmphex(smmu_readl(&t, CR0ACK), ==, CR0_SMMUEN);
     bench_end(&t);
 }
 
@@ -2279,6 +2291,7 @@ int main(int argc, char **argv)
     qtest_add_func("/ats/queue/dropped", test_dropped);
     qtest_add_func("/ats/queue/sticky", test_sticky);
     qtest_add_func("/ats/queue/hang", test_hang);
+    qtest_add_func("/ats/queue/smmuen-stuck", test_smmuen_stuck);
     qtest_add_func("/ats/queue/one-dead-of-two", test_one_dead_of_two);
     qtest_add_func("/ats/queue/unsynced", test_unsynced);
     qtest_add_func("/ats/queue/other-error-pending", test_other_error_pending);
