@@ -112,7 +112,8 @@ SCENARIOS = [
     reset("rescan-healed"),
     reset("meanwhile", cpus=(2,)),
     reset("pulled", PLUGGED, cpus=(2,)),
-    reset("removed", PLUGGED, cpus=(2,)),
+    # Long enough for the other CPU to come across it
+    Scenario("reset-removed", "removed", True, 800_000, {}, (2,), RESET, (False,), PLUGGED),
     reset("aer", PLUGGED),
     reset("vf", WITH_VFS),
     reset("rescan-dead"),

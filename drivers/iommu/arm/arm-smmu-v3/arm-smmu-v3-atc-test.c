@@ -2018,11 +2018,12 @@ static void arm_smmu_atc_test_all_of_atc(struct kunit *test)
 	fake_forget_log(test);
 	fake_flush(test);
 	fake_expect_fenced_only(test, 1, 1);
-	for (i = 0; i < fake->log_num; i++)
+	for (i = 0; i < fake->log_num; i++) {
+		u8 size = FIELD_GET(CMDQ_ATC_1_SIZE, fake->log[i].cmd.data[1]);
+
 		if (fake_log_op(fake, i) == CMDQ_OP_ATC_INV)
-			KUNIT_EXPECT_EQ(test, ATC_INV_SIZE_ALL,
-					FIELD_GET(CMDQ_ATC_1_SIZE,
-						  fake->log[i].cmd.data[1]));
+			KUNIT_EXPECT_EQ(test, size, ATC_INV_SIZE_ALL);
+	}
 }
 
 /* All of a batch must be in front of its CMD_SYNC, so on one queue */
