@@ -41,62 +41,62 @@ export BASE KSRC QEMU_SRC O CACHE SCENARIO SEED V SOB JOBS
 W := $(O)$(if $(filter-out 7.2,$(BASE)),/$(BASE))
 
 PY    := /usr/bin/python3
-SETUP := tools/setup/run
+SETUP := tools/setup/bootstrap
 
 ##@ From a fresh clone
 demo: ## boot an unpatched and a patched kernel with a dead endpoint, side by side
-	@$(SETUP) all 7
-	@$(PY) tools/bench/demo.py --out $(W)
+	@$(SETUP) all
+	@$(PY) -m tools.bench.demo --out $(W)
 
 check: ## everything that CI runs, as KTAP
-	@$(SETUP) check $(if $(KSRC),9,13) --sparse --others
-	@$(PY) tools/checks/run.py
+	@$(SETUP) check --sparse --others
+	@$(PY) -m tools.checks.runner
 
 setup: ## packages and sources only
-	@$(SETUP) setup 3
+	@$(SETUP) setup
 
 kernels: ## both guest kernels only
-	@$(SETUP) kernels 5
+	@$(SETUP) kernels
 
 qemu: ## QEMU with the model only
-	@$(SETUP) qemu 3
+	@$(SETUP) qemu
 
 ##@ The series
 series: ## mail-ready patches in $(O)/series/$(BASE)
-	@$(SETUP) series 3
-	@$(PY) tools/series/assemble.py series --out $(O) --base $(BASE) --sob "$$SOB"
+	@$(SETUP) series
+	@$(PY) -m tools.series.assemble series --out $(O) --base $(BASE) --sob "$$SOB"
 
 tree: ## work tree with one commit per patch, to edit: $(O)/tree, or $(O)/$(BASE)/tree
-	@$(SETUP) tree $(if $(filter-out 7.2,$(BASE)),4,3)
-	@$(PY) tools/series/assemble.py tree --out $(O) --base $(BASE)
+	@$(SETUP) tree
+	@$(PY) -m tools.series.assemble tree --out $(O) --base $(BASE)
 
 absorb: ## write the commits of that tree back into hooks and files
-	@$(PY) tools/series/absorb.py --out $(O) --base $(BASE) $(if $(ABSORB_FORCE),--force)
+	@$(PY) -m tools.series.absorb --out $(O) --base $(BASE) $(if $(ABSORB_FORCE),--force)
 
 ##@ Parts of check
 kunit: ## the kernel's own unit tests, in a guest
-	@$(SETUP) all 7
-	@$(PY) tools/checks/run.py kunit
+	@$(SETUP) all
+	@$(PY) -m tools.checks.runner kunit
 
 qtest: ## tests of QEMU's model
-	@$(SETUP) qemu 3
-	@$(PY) tools/checks/run.py qtest
+	@$(SETUP) qemu
+	@$(PY) -m tools.checks.runner qtest
 
 bench: ## what the fence costs, beside the limits, in $(O)/bench/cost
-	@$(SETUP) all 7
-	@$(PY) tools/bench/cost.py --out $(O)
+	@$(SETUP) all
+	@$(PY) -m tools.bench.cost --out $(O)
 
 models: ## search the models of the races in full, and for what mutants of them break
-	@$(SETUP) setup 3
-	@$(PY) tools/checks/run.py models
+	@$(SETUP) setup
+	@$(PY) -m tools.checks.runner models
 
 mutants: ## each safeguard taken out once: the tests have to notice
-	@$(SETUP) all 7
-	@$(PY) tools/checks/run.py mutants
+	@$(SETUP) all
+	@$(PY) -m tools.checks.runner mutants
 
 ##@ Other
 clean: ## remove $(O), but not with edits that are not absorbed; keeps CACHE
-	@$(PY) tools/setup/clean.py
+	@$(PY) -m tools.setup.clean
 
 help: ## this text
 	@echo 'usage: make VERB [VARIABLE=value ...]'

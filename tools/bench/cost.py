@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the fence costs: instructions, commands and time, on both kernels.
 
@@ -26,17 +25,14 @@ import sys
 from collections import Counter, namedtuple
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-import initramfs                                               # noqa: E402
-import ktap                                                    # noqa: E402
-import qtrace                                                  # noqa: E402
-import run                                                     # noqa: E402
+from tools import ktap
+from tools.bench import initramfs, qtrace, vm
 
 PROGRAM = "ats_cost"
 UNPATCHED, PATCHED = "unpatched", "patched"
 STATES = (UNPATCHED, PATCHED)
 
-NS_PER_INSTRUCTION = 1 << run.Config.icount_shift
+NS_PER_INSTRUCTION = 1 << vm.Config.icount_shift
 CLOCK = "ep4"                   # the endpoint that is marked, ats_cost.c's CLOCK
 
 # Functions with ATS in the domain; ROUNDS as in ats_cost.c
@@ -106,7 +102,7 @@ def steady(values, phase, n):
 
 def read_costs(boot):
     """{(phase, n): Counts} of a boot. KeyError or ValueError: it did not finish."""
-    events = between_marks(run.read(boot.out / "trace.log").splitlines())
+    events = between_marks(vm.read(boot.out / "trace.log").splitlines())
     keys = [(phase, n) for phase, _, _ in PHASES for n in SIZES]
     if len(events) != len(keys):
         raise ValueError(f"{len(events)} measurements in the trace, not {len(keys)}")
@@ -190,13 +186,13 @@ def time_row(submitters, dead, asked, old, new):
 def cost_config(msi, limit):
     devices = tuple(f"ats-testdev,id=f{slot}.{fn},multifunction=on,addr={slot:x}.{fn}"
                     for slot in range(FIRST_SLOT, FIRST_SLOT + SLOTS) for fn in range(FUNCTIONS))
-    return run.Config("cost", 1, msi, True, COST_T, trace=True, limit=limit, program=PROGRAM,
+    return vm.Config("cost", 1, msi, True, COST_T, trace=True, limit=limit, program=PROGRAM,
                       devices=devices, events=EVENTS)
 
 
 def time_config(submitters, limit):
-    devices = tuple(f"ats-testdev,id=ep{n},addr={n + run.FIRST_SLOT:x}.0" for n in (5, 6, 7))
-    return run.Config("time", submitters, False, True, TIME_T, {"submitters": submitters},
+    devices = tuple(f"ats-testdev,id=ep{n},addr={n + vm.FIRST_SLOT:x}.0" for n in (5, 6, 7))
+    return vm.Config("time", submitters, False, True, TIME_T, {"submitters": submitters},
                       trace=True, limit=limit, program=PROGRAM, devices=devices)
 
 
@@ -305,7 +301,7 @@ def boot_all(bench, kernels, configs, workers):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    run.add_arguments(p)
+    vm.add_arguments(p)
     p.add_argument("--unpatched", help="default: OUT/kernel/unpatched")
     p.add_argument("--patched", help="default: OUT/kernel/patched")
     p.add_argument("--jobs", type=int, default=2, help="guests at once")
@@ -316,7 +312,7 @@ def main():
     out = Path(a.out)
     kernels = {UNPATCHED: Path(a.unpatched or out / "kernel/unpatched"),
                PATCHED: Path(a.patched or out / "kernel/patched")}
-    bench = run.make_bench(a)
+    bench = vm.make_bench(a)
     try:
         for kernel in kernels.values():
             bench.prepare(kernel, (PROGRAM,))

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Did every line of the fence run, and every condition go both ways? KTAP.
 
@@ -30,9 +29,8 @@ from collections import defaultdict, namedtuple
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "checks")]
-import kernel as K                                             # noqa: E402
-from report import Report                                      # noqa: E402
+from tools import ktap
+from tools.bench import kernel as K
 
 GCOV = "aarch64-linux-gnu-gcov"
 EXCEPTIONS = HERE / "coverage.tsv"
@@ -184,8 +182,7 @@ def main():
     args = ap.parse_args()
     kernel = args.out / "kernel" / f"patched-{K.DEBUG}"
     logs = sorted((args.out / "bench" / K.DEBUG).glob("*/verdict.log"))
-    report = Report()
-    print("KTAP version 1")
+    report = ktap.Writer()
     try:
         guests = counters(logs, K.COVERED)
         report.case(f"guests of the debug kernel left counters: {len(guests)}", guests,

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """One screen: what a dead ATS device does to an unpatched and a patched kernel.
 
@@ -21,12 +20,7 @@ import sys
 from collections import namedtuple
 from pathlib import Path
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-import initramfs                                               # noqa: E402
-import qtrace                                                  # noqa: E402
-import run                                                     # noqa: E402
-import scenarios                                               # noqa: E402
-import splats                                                  # noqa: E402
+from tools.bench import initramfs, qtrace, scenarios, splats, vm
 
 TIMEOUT_US = 1_000_000
 LABEL, COLUMN = 25, 44
@@ -52,7 +46,7 @@ class Side:
         self.console = [splats.strip(line) for line in boot.console().splitlines()]
         self.blame = boot.blamed()
         self.names = {}
-        for ep in range(len(run.ENDPOINTS)):
+        for ep in range(len(vm.ENDPOINTS)):
             sid = self.n(f"ep{ep}.sid")
             if sid is not None:
                 self.names[sid] = self.values.get(f"ep{ep}.bdf", f"ep{ep}")
@@ -197,7 +191,7 @@ def trace_error(event):
 
 def rows(left, right):
     sides = (left, right)
-    healthy = [ep for ep in range(len(run.ENDPOINTS)) if ep != left.dead]
+    healthy = [ep for ep in range(len(vm.ENDPOINTS)) if ep != left.dead]
 
     def row(label, text, good=None):
         return Row(label, [text(s) for s in sides],
@@ -214,7 +208,7 @@ def rows(left, right):
     yield row("event lines in the log", Side.event_lines)
     yield row("error lines in the log", Side.error_lines)
     for ep in healthy:
-        kind = "shares" if ep < 3 else "own" if run.ENDPOINTS[ep][1] else "no ATS"
+        kind = "shares" if ep < 3 else "own" if vm.ENDPOINTS[ep][1] else "no ATS"
         yield row(f"{left.bdf(ep)} ({kind})", lambda s, ep=ep: s.healthy_text(ep),
                   lambda s, ep=ep: all(s.healthy(ep)))
     yield row(f"reset of {left.bdf(left.dead)}", Side.reset_text,
@@ -273,12 +267,12 @@ def verdict(name, tests, good, bad):
 
 def config(limit):
     """Instruction counting: what the screen shows is the same in every run."""
-    return run.Config("demo", cpus=2, icount=True, timeout_us=TIMEOUT_US, trace=True, limit=limit)
+    return vm.Config("demo", cpus=2, icount=True, timeout_us=TIMEOUT_US, trace=True, limit=limit)
 
 
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    run.add_arguments(p)
+    vm.add_arguments(p)
     p.add_argument("--unpatched", help="default: OUT/kernel/unpatched")
     p.add_argument("--patched", help="default: OUT/kernel/patched")
     p.add_argument("--limit", type=float, default=180, help="seconds of the host for a guest")
@@ -287,7 +281,7 @@ def main():
     out = Path(a.out)
     kernels = [Path(a.unpatched or out / "kernel/unpatched"),
                Path(a.patched or out / "kernel/patched")]
-    bench = run.make_bench(a)
+    bench = vm.make_bench(a)
     cfg = config(a.limit)
     try:
         for kernel in kernels:

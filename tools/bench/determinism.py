@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The patched guest of the demo, three times: every log is the same, byte for byte.
 
@@ -9,15 +8,10 @@ nothing about whether the logs are right: scenarios.py does.
 
 import argparse
 import concurrent.futures
-import os
 import sys
 from pathlib import Path
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-import demo                                                    # noqa: E402
-import initramfs                                               # noqa: E402
-import run                                                     # noqa: E402
-import scenarios                                               # noqa: E402
+from tools.bench import demo, initramfs, scenarios, vm
 
 RUNS = 3
 LOGS = ("console.log", "verdict.log", "trace.log")
@@ -33,11 +27,11 @@ def differing(dirs, name):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    run.add_arguments(p)
+    vm.add_arguments(p)
     p.add_argument("--patched", help="default: OUT/kernel/patched")
     p.add_argument("--limit", type=float, default=180, help="seconds of the host for a guest")
     a = p.parse_args()
-    bench = run.make_bench(a)
+    bench = vm.make_bench(a)
     kernel = Path(a.patched or Path(a.out) / "kernel/patched")
     bench.prepare(kernel)
     dirs = [bench.out / "determinism" / str(n) for n in range(1, RUNS + 1)]

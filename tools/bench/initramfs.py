@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Makes the initramfs of a guest: PID 1, tests, the module of one kernel.
 
@@ -17,8 +16,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tools import TOP
+
 HERE = Path(__file__).resolve().parent
-TOP = HERE.parents[1]
 ATS = TOP / "tools/testing/selftests/iommu/ats"
 GUEST = HERE / "guest"
 FENCE = "ats_fence"     # the program of a scenario that names none

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Build the guest kernels: unpatched, patched, and one per mutant.
 
@@ -28,12 +27,9 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-TOP = HERE.parents[1]
-sys.path[:0] = [str(TOP / "tools/series"), str(TOP / "tools/setup")]
-import assemble as S                                           # noqa: E402
-import bases                                                   # noqa: E402
-import progress                                                # noqa: E402
-import repo as R                                               # noqa: E402
+from tools import TOP
+from tools.series import assemble as S, bases, repo as R
+from tools.setup import progress
 
 CROSS = "aarch64-linux-gnu-"
 LEAN, DEBUG, KCSAN = "lean", "debug", "kcsan"

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Runs KUnit, a few scenarios and the attach storm on a kernel that looks for
 more than wrong results, and prints KTAP.
@@ -16,12 +15,8 @@ import os
 import sys
 from pathlib import Path
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-import initramfs                                               # noqa: E402
-import ktap                                                    # noqa: E402
-import qtrace                                                  # noqa: E402
-import run                                                     # noqa: E402
-import scenarios                                               # noqa: E402
+from tools import ktap
+from tools.bench import initramfs, qtrace, scenarios, vm
 
 KUNIT_CPUS = 4          # the fake SMMU and two flushes have one each
 MEMORY = 512            # MiB: shadow and quarantine take their part
@@ -46,10 +41,10 @@ def known():
 
 def config(name, limit, seed):
     if name == "kunit":
-        cfg = run.Config(cpus=KUNIT_CPUS, kunit=True, limit=limit)
+        cfg = vm.Config(cpus=KUNIT_CPUS, kunit=True, limit=limit)
     elif name in STORMS:
         storm, end = name.split(".")
-        cfg = run.Config(storm, STORM_CPUS, end == "msi", False, STORM_T, {"seed": seed},
+        cfg = vm.Config(storm, STORM_CPUS, end == "msi", False, STORM_T, {"seed": seed},
                          trace=True, limit=limit, program="ats_storm")
     else:
         cfg = scenarios.config(scenarios.all_jobs([name])[0], limit)
@@ -99,7 +94,7 @@ def numbers(boot):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    run.add_arguments(p)
+    vm.add_arguments(p)
     p.add_argument("flavour", choices=[*sorted(DEFAULT), MUTANT])
     p.add_argument("--kernel", help="default: OUT/kernel/patched-FLAVOUR")
     p.add_argument("--only", default="", help="comma separated names; default: "
@@ -112,7 +107,7 @@ def main():
     unknown = set(names) - set(known())
     if unknown:
         sys.exit(f"sanitized: unknown: {', '.join(sorted(unknown))}; known: {', '.join(known())}")
-    bench = run.make_bench(a)
+    bench = vm.make_bench(a)
     kernel = Path(a.kernel or Path(a.out) / "kernel" / f"patched-{a.flavour}")
     report = ktap.Writer(len(names))
     try:
@@ -125,7 +120,7 @@ def main():
         boot = bench.boot(kernel, config(name, a.limit, a.seed), out)
         if not report.test(name, judge(name, boot), numbers(boot)):
             report.comment(f"logs: {out}")
-    return 0 if report.close() else 1
+    return report.close()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Runs the guest scenarios on both kernels and prints KTAP.
 
@@ -18,16 +17,13 @@ import sys
 from collections import namedtuple
 from pathlib import Path
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-import initramfs                                               # noqa: E402
-import ktap                                                    # noqa: E402
-import qtrace                                                  # noqa: E402
-import run                                                     # noqa: E402
+from tools import ktap
+from tools.bench import initramfs, qtrace, vm
 
 UNPATCHED, PATCHED = "unpatched", "patched"
 
 # escapes: the unpatched kernel has to fail. guest: the scenario of the program.
-# cpus, msi: in which variants. machine: further fields of run.Config. within: the
+# cpus, msi: in which variants. machine: further fields of vm.Config. within: the
 # patched kernel's flush ends after at most so many hardware timeouts. seen_us: it
 # has acknowledged an error after at most so long, where instructions are counted.
 # polls_us: the unpatched one's flush ends only after so long. default: part of a run
@@ -146,13 +142,13 @@ SCENARIOS = [
     # The fifth CPU is for the one who looks for hung tasks
     Scenario("everybody-waits", "everybody-waits", True, 30_000_000, {}, (4, 5), WAIT, (False,),
              {**SLOW, "append": DETECTORS, "provoked": COMPLAINTS,
-              "taint": run.TAINT_OOT_MODULE | run.TAINT_SOFTLOCKUP}),
+              "taint": vm.TAINT_OOT_MODULE | vm.TAINT_SOFTLOCKUP}),
     Scenario("stop", "stop", True, FAST, {"stop_ms": 150_000}, (1,), WAIT,
              machine={**SLOW, "icount_shift": 9, "smmu": {"cmd-sync-hang": "on"},
-                      "taint": run.TAINT_MACHINE_CHECK | run.TAINT_OOT_MODULE}),
+                      "taint": vm.TAINT_MACHINE_CHECK | vm.TAINT_OOT_MODULE}),
     Scenario("stop-all", "stop-all", True, FAST, {"stop_ms": 150_000}, (3,), WAIT, (False,),
              machine={**SLOW, "icount_shift": 9, "smmu": {"cmd-sync-hang": "on"},
-                      "taint": run.TAINT_MACHINE_CHECK | run.TAINT_OOT_MODULE}),
+                      "taint": vm.TAINT_MACHINE_CHECK | vm.TAINT_OOT_MODULE}),
     # Nor can the SMMU be switched off
     Scenario("stop-panic", "stop", True, FAST, {"stop_ms": 150_000}, (1,), WAIT, (False,),
              machine={**SLOW, "icount_shift": 9,
@@ -162,11 +158,11 @@ SCENARIOS = [
     Scenario("stop-later", "stop", True, FAST, {"stop_ms": 200_000}, (1,), WAIT, (False,),
              machine={**SLOW, "icount_shift": 9, "smmu": {"cmd-sync-hang": "on"},
                       "append": ("arm_smmu_v3.stop_timeout=200",),
-                      "taint": run.TAINT_MACHINE_CHECK | run.TAINT_OOT_MODULE}),
+                      "taint": vm.TAINT_MACHINE_CHECK | vm.TAINT_OOT_MODULE}),
     # Nor does it help that each error is answered, by the same CMD_SYNC failing again
     Scenario("stop-sticky", "stop", True, FAST, {"stop_ms": 150_000}, (1,), WAIT, (False,),
              machine={**SLOW, "icount_shift": 9, "smmu": {"atc-inv-sticky": 1 << 30},
-                      "taint": run.TAINT_MACHINE_CHECK | run.TAINT_OOT_MODULE}),
+                      "taint": vm.TAINT_MACHINE_CHECK | vm.TAINT_OOT_MODULE}),
 ]
 KUNIT = "kunit"
 KUNIT_SUITE = "arm-smmu-v3-kunit-test"
@@ -192,9 +188,9 @@ def config(job, limit):
     machine = {"icount": job.cpus == 1, **s.machine}
     if machine["icount"] and s.timeout_us >= REAL:
         machine = {**SLOW, **machine}
-    slower = machine.get("icount_shift", run.SHIFT) - run.SHIFT
-    options = {**({"period_us": run.PERIOD_US << slower} if slower else {}), **s.options}
-    return run.Config(s.guest, job.cpus, job.msi, timeout_us=s.timeout_us, options=options,
+    slower = machine.get("icount_shift", vm.SHIFT) - vm.SHIFT
+    options = {**({"period_us": vm.PERIOD_US << slower} if slower else {}), **s.options}
+    return vm.Config(s.guest, job.cpus, job.msi, timeout_us=s.timeout_us, options=options,
                       limit=limit, trace=True, program=s.program, **machine)
 
 
@@ -252,7 +248,7 @@ def judge_fenced(boot, dead):
     """What the SMMU was sent between the test's two marks, for the one that is dead."""
     start, end = (boot.ktap.number(f"fenced.{k}", 0) for k in ("start", "end"))
     sid = boot.ktap.number(f"ep{dead[0]}.sid") if len(dead) == 1 else None
-    events = [e for e in qtrace.parse(run.read(boot.out / "trace.log").splitlines())
+    events = [e for e in qtrace.parse(vm.read(boot.out / "trace.log").splitlines())
               if qtrace.number(e, "sid") == sid]
     asked = qtrace.count(qtrace.window(events, 0, start), "smmuv3_atc_inv")
     meanwhile = qtrace.window(events, start, end)
@@ -283,7 +279,7 @@ def judge_time(boot, within, seen_us):
         tests.append((0 < took <= limit,
                       f"patched: the flush took {took:.1f} ms, at most {limit:.1f}"))
     if seen_us and boot.config.icount:
-        seen = unseen_us(qtrace.parse(run.read(boot.out / "trace.log").splitlines()))
+        seen = unseen_us(qtrace.parse(vm.read(boot.out / "trace.log").splitlines()))
         tests.append((bool(seen) and max(seen) <= seen_us,
                       f"patched: {len(seen)} errors, seen within "
                       f"{max(seen, default=0):.1f} us, at most {seen_us}"))
@@ -352,7 +348,7 @@ def summary(rows):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    run.add_arguments(p)
+    vm.add_arguments(p)
     p.add_argument("--unpatched", help="default: OUT/kernel/unpatched; 'none' leaves it out")
     p.add_argument("--patched", help="default: OUT/kernel/patched; 'none' leaves it out")
     p.add_argument("--only", default=os.environ.get("SCENARIO", ""),
@@ -376,7 +372,7 @@ def main():
     kernels = {UNPATCHED: a.unpatched or out / "kernel/unpatched",
                PATCHED: a.patched or out / "kernel/patched"}
     kernels = {state: Path(k) for state, k in kernels.items() if str(k) != "none"}
-    bench = run.make_bench(a)
+    bench = vm.make_bench(a)
     programs = sorted({j.scenario.program for j in jobs})
     try:
         for kernel in kernels.values():
@@ -396,7 +392,7 @@ def main():
         kunit_boots = {}
         if kunit:
             # The fake SMMU of the series' suite and two flushes have a CPU each
-            cfg = run.Config(cpus=4, kunit=True, limit=a.limit)
+            cfg = vm.Config(cpus=4, kunit=True, limit=a.limit)
             kunit_boots = {state: submit(state, cfg, KUNIT) for state in kernels}
         pending = [(job, {state: submit(state, config(job, a.limit), job_name(job))
                           for state in kernels}) for job in jobs]
@@ -424,7 +420,7 @@ def main():
             raise
     if rows:
         report.comment(summary(rows))
-    return 0 if report.close() else 1
+    return report.close()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Looks for splats (WARN, Oops, lockdep, stalls...) in a kernel console log.
 

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The series compiles without what a kernel may leave out, and as a module; KTAP.
 
@@ -16,14 +15,11 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-HERE = Path(__file__).resolve().parent
-TOP = HERE.parents[1]
-sys.path[:0] = [str(TOP / d) for d in ("tools/bench", "tools/series", "tools/setup", "tools/checks")]
-import kernel as K                                             # noqa: E402
-import progress                                                # noqa: E402
-import repo as R                                               # noqa: E402
-from report import Report                                      # noqa: E402
-from static import allowed                                     # noqa: E402
+from tools import ktap
+from tools.bench import kernel as K
+from tools.checks.static import allowed
+from tools.series import repo as R
+from tools.setup import progress
 
 DRIVER = "drivers/iommu/arm/arm-smmu-v3"
 MODULES = (f"{DRIVER}/arm_smmu_v3.o", f"{DRIVER}/arm-smmu-v3-atc-test.o")
@@ -149,8 +145,7 @@ def main():
     step = progress.Step(progress.Steps(out, 1), 1, "configs", out / "log/configs.log")
     step.log.parent.mkdir(parents=True, exist_ok=True)
     step.log.write_bytes(b"")
-    report = Report()
-    print("KTAP version 1")
+    report = ktap.Writer()
     with R.locked(out / "obj/.lock"):
         configs = Configs(out, args.base, step)
         compiled = set()

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """KUnit in a guest, read by the kernel's own kunit.py; each case a KTAP line.
 
@@ -12,10 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-TOP = HERE.parents[1]
-sys.path.insert(0, str(HERE))
-from report import Report                                      # noqa: E402
+from tools import PY, TOP, command, ktap
 
 # Cases that a suite has at least, by kernel
 SUITES = {
@@ -23,7 +19,6 @@ SUITES = {
     "patched": {"arm-smmu-v3-kunit-test": 25, "arm-smmu-v3-atc-kunit-test": 150},
 }
 CPUS = 4            # the fake SMMU and two flushes have one each
-PY = "/usr/bin/python3"
 
 
 def leaves(group, suite="", path=""):
@@ -40,9 +35,9 @@ def leaves(group, suite="", path=""):
 def boot(out, state):
     """(console log, complaint)"""
     where = out / "bench/check-kunit" / state
-    proc = subprocess.run([PY, str(TOP / "tools/bench/run.py"), "--out", str(out), "--kernel",
+    proc = subprocess.run([*command("bench.vm"), "--out", str(out), "--kernel",
                            str(out / "kernel" / state), "--kunit", "--cpus", str(CPUS), "--limit", "500",
-                           "--dir", str(where)],
+                           "--dir", str(where)], cwd=TOP,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     trouble = [ln for ln in proc.stdout.splitlines() if ln.strip()] if proc.returncode else []
     return where / "console.log", trouble
@@ -66,8 +61,7 @@ def main():
     ap.add_argument("--out", required=True, type=Path)
     args = ap.parse_args()
     out = args.out.resolve()
-    report = Report()
-    print("KTAP version 1")
+    report = ktap.Writer()
     for state, suites in SUITES.items():
         log, trouble = boot(out, state)
         report.case(f"{state}: guest ends without a splat", not trouble, [*trouble, f"log: {log}"])

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Mutants: the series with one safeguard taken out; a test has to notice. KTAP.
 
@@ -22,14 +21,10 @@ import sys
 import time
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-TOP = HERE.parents[1]
-sys.path[:0] = [str(TOP / d) for d in ("tools/bench", "tools/series", "tools/setup", "tools/checks")]
-import kernel as K                                             # noqa: E402
-import progress                                                # noqa: E402
-import repo as R                                               # noqa: E402
-import sanitized                                               # noqa: E402
-from report import Report                                      # noqa: E402
+from tools import TOP, command, ktap
+from tools.bench import kernel as K, sanitized
+from tools.series import repo as R
+from tools.setup import progress
 
 
 # Seconds of the host: a mutant may well hang its guest. A guest takes about 5.
@@ -50,9 +45,9 @@ def unit_case(out, kernel, case, hang):
     """As scenario(), for one case of the suite: all of it takes many times as long."""
     where = out / "bench/mutant-kunit"
     glob = f"arm-smmu-v3-atc-kunit-test.arm_smmu_atc_test_{case}"
-    subprocess.run(["/usr/bin/python3", str(TOP / "tools/bench/run.py"), "--out", str(out), "--kernel", str(kernel),
+    subprocess.run([*command("bench.vm"), "--out", str(out), "--kernel", str(kernel),
                     "--kunit", "--cpus", "4", "--append", f"kunit.filter_glob={glob}", "--limit", str(LIMIT),
-                    "--dir", str(where)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+                    "--dir", str(where)], cwd=TOP, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
     lines = (where / "console.log").read_text(errors="replace").splitlines()
     begun = any("Subtest: arm-smmu-v3-atc-kunit-test" in ln for ln in lines)
     bad = [ln.split("] ", 1)[-1].strip() for ln in lines if re.search(r"\bnot ok \d", ln)]
@@ -65,11 +60,10 @@ def scenario(out, kernel, name, hang):
     if name.startswith("kunit."):
         return unit_case(out, kernel, name[6:], hang)
     if name in sanitized.STORMS:
-        command = ["sanitized.py", sanitized.MUTANT, "--kernel", str(kernel), "--limit", str(3 * LIMIT)]
+        argv = ["bench.sanitized", sanitized.MUTANT, "--kernel", str(kernel), "--limit", str(3 * LIMIT)]
     else:
-        command = ["scenarios.py", "--unpatched", "none", "--patched", str(kernel), "--limit", str(LIMIT)]
-    proc = subprocess.run(["/usr/bin/python3", str(TOP / "tools/bench" / command[0]), *command[1:],
-                           "--out", str(out), "--only", name],
+        argv = ["bench.scenarios", "--unpatched", "none", "--patched", str(kernel), "--limit", str(LIMIT)]
+    proc = subprocess.run([*command(*argv), "--out", str(out), "--only", name], cwd=TOP,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     lines = proc.stdout.splitlines()
     bad = [ln.strip() for ln in lines if re.match(r"^\s+not ok\b", ln)]
@@ -125,8 +119,7 @@ def main():
     ap.add_argument("names", nargs="*")
     args = ap.parse_args()
     names = args.names or K.mutant_names()
-    report = Report()
-    print("KTAP version 1")
+    report = ktap.Writer()
     if not names:
         report.case("mutants", False, [f"no {K.MUTANTS}/*.patch"])
         return report.close()

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Does each proof that tools/bench/proofs.md names exist?
 
@@ -13,18 +12,15 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
-TOP = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(TOP / "tools/bench"))
-import ktap                                                    # noqa: E402
+from tools import TOP, command, ktap
 
 PAGE = TOP / "tools/bench/proofs.md"
 WORD = re.compile(r"`(guest|kunit|model|mutant|bench|check):([^`]+)`")
 
 
 def guests():
-    out = subprocess.run([sys.executable, TOP / "tools/bench/scenarios.py", "--list"],
+    out = subprocess.run(command("bench.scenarios", "--list"),
                          stdout=subprocess.PIPE, text=True, check=True).stdout
     return {line.split(".")[0] for line in out.split()}
 
@@ -40,7 +36,7 @@ def names(folder, suffix):
 
 
 def checks():
-    out = subprocess.run([sys.executable, TOP / "tools/checks/run.py", "--list"],
+    out = subprocess.run(command("checks.runner", "--list"),
                          stdout=subprocess.PIPE, text=True, check=True).stdout
     return set(out.split())
 
@@ -83,7 +79,7 @@ def main():
     report.test("every invariant and hazard has a row", [(not absent, ", ".join(absent) or "all of them")])
     orphans = unnamed(text, have)
     report.test("every mutant is named", [(not orphans, ", ".join(orphans) or f"{len(have['mutant'])} mutants")])
-    return 0 if report.close() else 1
+    return report.close()
 
 
 if __name__ == "__main__":

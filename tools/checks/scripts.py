@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The project's own scripts: their unit tests, shellcheck, that Python compiles; KTAP.
 
@@ -7,12 +6,8 @@ Each test method is one case. Nothing here needs a kernel or QEMU.
 import ast
 import subprocess
 import sys
-from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-TOP = HERE.parents[1]
-sys.path.insert(0, str(HERE))
-from report import Report                                      # noqa: E402
+from tools import PY, TOP, ktap
 
 
 def tracked():
@@ -28,7 +23,7 @@ def interpreter(path):
 
 
 def run_tests(folder):
-    """unittest in a process of its own (each tool has modules of the same names)."""
+    """unittest in a process of its own: one that dies takes no other along."""
     program = ("import sys, unittest\n"
                "class R(unittest.TextTestResult):\n"
                "    def row(self, word, test, why=''):\n"
@@ -40,17 +35,17 @@ def run_tests(folder):
                "    def addSubTest(self, t, s, e):\n"
                "        super().addSubTest(t, s, e)\n"
                "        if e: self.row('bad', t, self._exc_info_to_string(e, t))\n"
-               "suite = unittest.defaultTestLoader.discover(sys.argv[1])\n"
+               "suite = unittest.defaultTestLoader.loadTestsFromNames(sys.argv[1:])\n"
                "unittest.TextTestRunner(resultclass=R, stream=open('/dev/null', 'w')).run(suite)\n")
-    proc = subprocess.run(["/usr/bin/python3", "-c", program, str(folder)], cwd=TOP, stdin=subprocess.DEVNULL,
+    modules = [".".join(p.relative_to(TOP).with_suffix("").parts) for p in sorted(folder.glob("test_*.py"))]
+    proc = subprocess.run([PY, "-c", program, *modules], cwd=TOP, stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     rows = [ln.split("\2") for ln in proc.stdout.splitlines() if ln.startswith("ROW\2")]
     return [(r[1], r[2], r[3].replace("\1", "\n")) for r in rows], proc
 
 
 def main():
-    report = Report()
-    print("KTAP version 1")
+    report = ktap.Writer()
     files = tracked()
     for folder in sorted({p.parent for p in files if p.name.startswith("test_") and p.suffix == ".py"
                           and TOP / "tools" in p.parents}):

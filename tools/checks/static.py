@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Static checks of the kernel series, against the unpatched kernel; KTAP.
 
@@ -20,13 +19,10 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-TOP = HERE.parents[1]
-sys.path[:0] = [str(TOP / d) for d in ("tools/bench", "tools/series", "tools/setup", "tools/checks")]
-import assemble as S                                           # noqa: E402
-import kernel as K                                             # noqa: E402
-import progress                                                # noqa: E402
-import repo as R                                               # noqa: E402
-from report import Report                                      # noqa: E402
+from tools import ktap
+from tools.bench import kernel as K
+from tools.series import assemble as S, repo as R
+from tools.setup import progress
 
 
 def allowed(check, path=HERE / "allow.tsv"):
@@ -168,8 +164,7 @@ def main():
     step = progress.Step(quiet, 1, "static checks", args.out / "log/static.log")
     step.log.parent.mkdir(parents=True, exist_ok=True)
     step.log.write_bytes(b"")
-    report = Report()
-    print("KTAP version 1")
+    report = ktap.Writer()
     check_warnings(kernels, report)
     if not args.differing:
         check_sparse(kernels, report, step)

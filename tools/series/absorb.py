@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """make absorb: commits of $(O)/tree become hooks and repository files again.
 
@@ -16,12 +15,8 @@ import re
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-import assemble as S                                           # noqa: E402
-import bases                                                   # noqa: E402
-import overlay as O                                            # noqa: E402
-import repo as R                                               # noqa: E402
-from repo import SeriesError                                   # noqa: E402
+from tools.series import assemble as S, bases, overlay as O, repo as R
+from tools.series.repo import SeriesError
 
 
 def slug(subject, old):

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """make series, make tree: hooks and new files become commits, mails, a work tree.
 
@@ -12,11 +11,8 @@ import re
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-import bases                                                   # noqa: E402
-import overlay as overlays                                     # noqa: E402
-import repo as R                                               # noqa: E402
-from repo import SeriesError                                   # noqa: E402
+from tools.series import bases, overlay as overlays, repo as R
+from tools.series.repo import SeriesError
 
 
 def parse_sob(text):

@@ -24,10 +24,9 @@ import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
-import bases
-import overlay as O
+from tools import TOP
+from tools.series import bases, overlay as O
 
-TOP = Path(__file__).resolve().parents[2]
 HOOKS = TOP / "tools/series/hooks"
 
 AUTHOR = "ATC fence"

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """make clean: remove the build folder, unless edits of make tree would be lost.
 
@@ -10,10 +9,8 @@ import shutil
 import sys
 from pathlib import Path
 
-TOP = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(TOP / "tools/series"))
-import bases                                                   # noqa: E402
-import repo as R                                               # noqa: E402
+from tools import TOP
+from tools.series import bases, repo as R
 
 
 def main():

@@ -185,10 +185,10 @@ def _interrupt(number, frame):
 class Steps:
     """The steps of one command, numbered."""
 
-    def __init__(self, out, total, verb="", verbose=False, first=1):
-        self.out, self.total, self.verb = Path(out), total, verb
+    def __init__(self, out, total, verbose=False):
+        self.out, self.total = Path(out), total
         self.verbose = verbose
-        self.next = first
+        self.next = 1
         self.tty = sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb" and not verbose
         self.times = []
         # Commands run in sessions of their own: whoever ends this program,

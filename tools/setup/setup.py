@@ -1,12 +1,11 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Everything between a fresh clone and the thing asked for, step by step.
 
-Called by tools/setup/run once Python is there. Each step knows by itself
+Called by tools/setup/bootstrap once Python is there. Each step knows by itself
 whether anything is left to do, so that the same command goes on after an
 interruption and a second run costs next to nothing:
 
-  packages, meson         tools/setup/run, Debian's backports
+  packages, meson         tools/setup/bootstrap, Debian's backports
   kernel and QEMU source  $(CACHE)/dl, $(CACHE)/src; $(O)/src/{kernel,qemu} point there
   work repository         $(O)/linux with base and series (tools/series)
   QEMU                    $(O)/qemu (tools/qemu/build)
@@ -25,15 +24,11 @@ import sys
 import time
 from pathlib import Path
 
-TOP = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(TOP / "tools/series"), str(TOP / "tools/bench"), str(TOP / "tools/setup")]
-import assemble                                                # noqa: E402
-import bases                                                   # noqa: E402
-import kernel                                                  # noqa: E402
-import progress                                                # noqa: E402
-import repo as R                                               # noqa: E402
-import sources                                                 # noqa: E402
-from progress import StepError                                 # noqa: E402
+from tools import TOP
+from tools.bench import kernel
+from tools.series import assemble, bases, repo as R
+from tools.setup import progress, sources
+from tools.setup.progress import StepError
 
 QEMU_SUITES = ("trixie",)
 QEMU_VERSION = re.compile(r"^(?:\d+:)?10\.0\.\d+")
@@ -51,7 +46,7 @@ NEEDS = {
     "all": ("kernel-source", "qemu-source", "repo", "qemu", "unpatched", "patched"),
     "check": ("kernel-source", "qemu-source", "repo", "qemu", "unpatched", "patched", "debug", "kcsan"),
 }
-# What the checks of a base besides BASE take (other_base() in tools/checks/run.py).
+# What the checks of a base besides BASE take (other_base() in tools/checks/runner.py).
 OTHERS = NEEDS["kernels"]
 
 
@@ -132,7 +127,7 @@ class Setup:
 
     @staticmethod
     def tool_lists(root, folder, step):
-        """Options for apt-get with the private package lists of tools/setup/run."""
+        """Options for apt-get with the private package lists of tools/setup/bootstrap."""
         options = ["-o", f"Dir::State::lists={folder}/lists", "-o", f"Dir::Cache={folder}/cache",
                    "-o", "APT::Sandbox::User=root", "-o", "Acquire::Languages=none"]
         if not any((folder / "lists").glob("*Packages*")) and not any((folder / "lists").glob("*Release")):
@@ -292,23 +287,28 @@ class Setup:
             point(self.work / "qemu", "../qemu")
 
 
+def plan(args):
+    """[(base, what it needs)] of a verb, in order."""
+    # git merges with the default base's source what does not fit
+    first = [(bases.DEFAULT, ("kernel-source",))] if args.verb == "tree" and args.base != bases.DEFAULT else []
+    # An own tree is of one version; then nothing is fetched for the others.
+    others = bases.others(args.base) if args.others and not args.ksrc else []
+    return [*first, (args.base, NEEDS[args.verb]), *[(base, OTHERS) for base in others]]
+
+
+def total(args):
+    return sum(len(needs) for _, needs in plan(args))
+
+
 def run(args, steps):
     """All steps of a verb."""
-    if args.verb == "tree" and args.base != bases.DEFAULT:
-        # git merges with it what does not fit
-        default = Setup(args, steps, bases.DEFAULT)
-        default.kernel_source()
-    Setup(args, steps, args.base).run(NEEDS[args.verb])
-    # An own tree is of one version; then nothing is fetched for the others.
-    if args.others and not args.ksrc:
-        for base in bases.others(args.base):
-            Setup(args, steps, base).run(OTHERS)
+    for base, needs in plan(args):
+        Setup(args, steps, base).run(needs)
 
 
 def main():
     ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     ap.add_argument("verb", choices=sorted(NEEDS))
-    ap.add_argument("--total", type=int, required=True, help="steps that the caller counts in all")
     ap.add_argument("--packages-took", type=int, default=0)
     ap.add_argument("--sparse", action="store_true")
     ap.add_argument("--others", action="store_true", help="what make check needs of the other bases, too")
@@ -335,7 +335,7 @@ def main():
             except BlockingIOError:
                 print(f"setup: waiting for another make that uses {name}", flush=True)
                 fcntl.flock(lock, fcntl.LOCK_EX)
-        steps = progress.Steps(args.out, args.total, verbose=bool(env.get("V")), first=2)
+        steps = progress.Steps(args.out, total(args), verbose=bool(env.get("V")))
         steps.record("packages", args.packages_took, "")
         try:
             run(args, steps)

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from progress import StepError
+from tools.setup.progress import StepError
 
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 HINT = "KSRC=, QEMU_SRC= or a filled CACHE= replace the downloads"

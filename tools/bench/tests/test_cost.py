@@ -1,14 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Tests of cost.py's arithmetic and verdicts, without a guest."""
 
-import os
-import sys
 import unittest
 from types import SimpleNamespace
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-import cost                                                    # noqa: E402
-import run                                                     # noqa: E402
+from tools.bench import cost, vm
 
 
 def costs(base=1000, per=100, split=0, **healthy):
@@ -26,7 +22,7 @@ def costs(base=1000, per=100, split=0, **healthy):
 def timed(ns, asked=1, timeout_us=1000, key="dead1of7"):
     values = {f"{key}.ns": str(ns), f"{key}.asked": str(asked)}
     return SimpleNamespace(ktap=SimpleNamespace(values=values),
-                           config=run.Config(timeout_us=timeout_us))
+                           config=vm.Config(timeout_us=timeout_us))
 
 
 class Reading(unittest.TestCase):
@@ -112,7 +108,7 @@ class TimeRows(unittest.TestCase):
 
 class Output(unittest.TestCase):
     def test_failed_guest_is_a_row(self):
-        boot = SimpleNamespace(trouble=lambda: ["the guest died"], config=run.Config(),
+        boot = SimpleNamespace(trouble=lambda: ["the guest died"], config=vm.Config(),
                                ktap=SimpleNamespace(failed=lambda: [], values={}))
         rows = cost.rows_of("time-2", {s: boot for s in cost.STATES})
         self.assertTrue(rows and not any(row.ok for row in rows))

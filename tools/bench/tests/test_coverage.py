@@ -1,13 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """coverage.py: the rule for conditions, counters in a log, exceptions."""
-import os
-import sys
 import tempfile
 import unittest
 from pathlib import Path
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-import coverage                                                # noqa: E402
+from tools.bench import coverage
 
 SOURCE = """\
 /* if (comment) && */

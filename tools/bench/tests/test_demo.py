@@ -4,17 +4,13 @@
 import os
 import re
 import shutil
-import sys
 import tempfile
 import unittest
 from pathlib import Path
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.dirname(HERE))
-import demo                                                    # noqa: E402
-import ktap                                                    # noqa: E402
-import run                                                     # noqa: E402
-import splats                                                  # noqa: E402
+from tools import ktap
+from tools.bench import demo, splats, vm
 
 FIXTURES = Path(HERE) / "fixtures/demo"
 
@@ -28,7 +24,7 @@ def side(state, edit=lambda name, text: text):
             path.write_text(edit(path.name, path.read_text()))
         console = (out / "console.log").read_text().splitlines()
         verdict = (out / "verdict.log").read_text().splitlines()
-        boot = run.Boot(out, run.Config("demo"), 1.0, False, 0, ktap.Ktap(verdict),
+        boot = vm.Boot(out, vm.Config("demo"), 1.0, False, 0, ktap.Ktap(verdict),
                         splats.scan(console), True)
         return demo.Side(boot, True)
 

@@ -2,14 +2,12 @@
 """Tests of initramfs.py, with scripts in place of compiler and gen_init_cpio."""
 
 import os
-import sys
 import tempfile
 import unittest
 from pathlib import Path
 from unittest import mock
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-import initramfs                                               # noqa: E402
+from tools.bench import initramfs
 
 
 class Initramfs(unittest.TestCase):

@@ -1,12 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Tests of qtrace.py."""
 
-import os
-import sys
 import unittest
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-import qtrace                                                  # noqa: E402
+from tools.bench import qtrace
 
 TRACE = """\
 smmuv3_cmdq_cmd ns=1562962720 opcode=SMMU_CMD_ATC_INV cons=0x65

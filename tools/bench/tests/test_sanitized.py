@@ -1,12 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """sanitized.py: the rule for the trace, and that its names exist."""
-import os
-import sys
 import unittest
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-import qtrace                                                  # noqa: E402
-import sanitized                                               # noqa: E402
+from tools.bench import qtrace, sanitized
 
 MARK = "ats_testdev_mark ns=2 name=ep1"
 RESET = "ats_testdev_reset ns=4 name=ep1"

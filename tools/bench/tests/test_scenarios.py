@@ -1,23 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Tests of scenarios.py: which boots it must not let pass."""
 
-import os
-import sys
 import tempfile
 import unittest
 from pathlib import Path
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-import ktap                                                    # noqa: E402
-import run                                                     # noqa: E402
-import scenarios                                               # noqa: E402
-import splats                                                  # noqa: E402
+from tools import ktap
+from tools.bench import scenarios, splats, vm
 
 CASES = ["positive control: every hammer is seen in memory", "the flush took all pages away",
          "no write lands after the flush returned", "targets tried in vain at least 100 times"]
 
 
-class FakeBoot(run.Boot):
+class FakeBoot(vm.Boot):
     log = ()
 
     def console(self):
@@ -29,7 +24,7 @@ def boot(bad=(), finished=True, console=(), **values):
               "ep1.target": 1, "ep1.accepted_after": values.get("escapes", 0), **values}
     lines = [f"1..{len(CASES)}"] + [f"# {k}={v}" for k, v in values.items()]
     lines += [f"{'not ok' if n in bad else 'ok'} {n} {c}" for n, c in enumerate(CASES, 1)]
-    result = FakeBoot(Path("/nowhere"), run.Config("one-dead-of-three"), 1.0, False, 0,
+    result = FakeBoot(Path("/nowhere"), vm.Config("one-dead-of-three"), 1.0, False, 0,
                       ktap.Ktap(lines), splats.scan(console), finished)
     result.log = console
     return result
@@ -175,15 +170,15 @@ class Provoked(unittest.TestCase):
         return good(scenarios.judge_patched(b))
 
     def test_asked_for(self):
-        self.assertTrue(self.judge("ats_wait: a CPU " + run.PROVOKED, self.STALL))
+        self.assertTrue(self.judge("ats_wait: a CPU " + vm.PROVOKED, self.STALL))
 
     def test_missing(self):
         self.assertFalse(self.judge())
-        self.assertFalse(self.judge("ats_wait: a CPU " + run.PROVOKED))
+        self.assertFalse(self.judge("ats_wait: a CPU " + vm.PROVOKED))
 
     def test_too_early(self):
         self.assertFalse(self.judge(self.STALL))
-        self.assertFalse(self.judge(self.STALL, "ats_wait: a CPU " + run.PROVOKED, self.STALL))
+        self.assertFalse(self.judge(self.STALL, "ats_wait: a CPU " + vm.PROVOKED, self.STALL))
 
 
 class Panics(unittest.TestCase):
@@ -207,7 +202,7 @@ class Panics(unittest.TestCase):
 
 class KUnit(unittest.TestCase):
     def judge(self, text):
-        b = run.Boot(Path("/nowhere"), run.Config(kunit=True), 1.0, False, 0,
+        b = vm.Boot(Path("/nowhere"), vm.Config(kunit=True), 1.0, False, 0,
                      ktap.Ktap(text.splitlines()), [], True)
         return good(scenarios.judge_kunit(b, "patched"))
 

@@ -4,13 +4,11 @@
 import contextlib
 import io
 import os
-import sys
 import tempfile
 import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.dirname(HERE))
-import splats                                                  # noqa: E402
+from tools.bench import splats
 
 FIXTURES = os.path.join(HERE, "fixtures/splats")
 

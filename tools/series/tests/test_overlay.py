@@ -2,17 +2,11 @@
 """A second base: what an overlay survives, what it does not, and how it is made again."""
 import contextlib
 import io
-import sys
 import tempfile
 import unittest
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-import absorb as A                                             # noqa: E402
-import assemble as S                                           # noqa: E402
-import bases                                                   # noqa: E402
-import overlay as O                                            # noqa: E402
-import repo as R                                               # noqa: E402
+from tools.series import absorb as A, assemble as S, bases, overlay as O, repo as R
 
 MAKEFILE = Path(__file__).resolve().parents[3] / "Makefile"
 

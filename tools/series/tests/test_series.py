@@ -1,15 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """assemble and absorb on a toy kernel: inverse of each other, and their refusals."""
 import subprocess
-import sys
 import tempfile
 import unittest
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-import absorb as A                                             # noqa: E402
-import assemble as S                                           # noqa: E402
-import repo as R                                               # noqa: E402
+from tools.series import absorb as A, assemble as S, repo as R
 
 MAKEFILE = "VERSION = 7\nPATCHLEVEL = 2\nSUBLEVEL = 13\n"
 

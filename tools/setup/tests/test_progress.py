@@ -2,13 +2,11 @@
 """Steps: what is printed, what a failure shows, what the watches count."""
 import contextlib
 import io
-import sys
 import tempfile
 import unittest
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-import progress                                                # noqa: E402
+from tools.setup import progress
 
 
 class Progress(unittest.TestCase):

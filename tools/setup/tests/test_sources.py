@@ -6,16 +6,13 @@ import io
 import json
 import os
 import subprocess
-import sys
 import tarfile
 import tempfile
 import threading
 import unittest
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-import progress                                                # noqa: E402
-import sources as S                                            # noqa: E402
+from tools.setup import progress, sources as S
 
 BODY = bytes(range(256)) * 4000
 

@@ -2,12 +2,9 @@
 """Tests of ktap.py: what a parser of results must never take for a pass."""
 
 import io
-import os
-import sys
 import unittest
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-import ktap                                                    # noqa: E402
+from tools import ktap
 
 KSELFTEST = """\
 TAP version 13
@@ -90,8 +87,66 @@ class Read(unittest.TestCase):
         k = parse("1..1\r\n# a=1\r\nok 1 b\r\n")
         self.assertEqual((k.values, k.cases[0].name), ({"a": "1"}, "b"))
 
+    def test_a_log_without_a_plan_was_cut_off(self):
+        self.assertIn("no plan", parse("KTAP version 1\nok 1 a\n").problems[0])
+
+    def test_a_result_that_was_lost_leaves_a_gap(self):
+        self.assertEqual(parse("1..2\nok 1 a\nok 3 c\n").problems, ["result 2 has the number 3"])
+
+    def test_two_documents_have_a_plan_each(self):
+        self.assertEqual(parse("TAP version 13\n1..1\nok 1 a\nTAP version 13\n1..2\nok 1 b\n").problems,
+                         ["2 results planned, 1 seen"])
+
+    def test_a_skip_has_its_reason(self):
+        k = parse("1..2\nok 1 a # SKIP no such device\nok 2 # SKIP neither\n")
+        self.assertEqual([(c.name, c.reason) for c in k.skipped()], [("a", "no such device"), ("neither", "neither")])
+
     def test_skipped_failure_is_no_failure(self):
         self.assertEqual(parse("1..1\nnot ok 1 a # SKIP why\n").failed(), [])
+
+
+def count(text):
+    found = parse(text)
+    return (*found.count(), found.problems)
+
+
+class Count(unittest.TestCase):
+    def test_flat(self):
+        self.assertEqual(count("KTAP version 1\n1..3\nok 1 a\nnot ok 2 b\nok 3 c # SKIP no\n"), (1, 1, 1, []))
+
+    def test_plan_at_the_end(self):
+        self.assertEqual(count("ok 1 a\nok 2 b\n1..2\n"), (2, 0, 0, []))
+
+    def test_nested_counts_leaves(self):
+        self.assertEqual(count("1..2\n  1..2\n  ok 1 x\n  ok 2 y\nok 1 a\nok 2 b\n"), (3, 0, 0, []))
+
+    def test_nested_failure_counts_once(self):
+        self.assertEqual(count("1..1\n  1..2\n  ok 1 x\n  not ok 2 y\nnot ok 1 a\n"), (1, 1, 0, []))
+
+    def test_parent_fails_for_a_reason_of_its_own(self):
+        self.assertEqual(count("1..1\n  1..1\n  ok 1 x\nnot ok 1 a\n")[:2], (1, 1))
+
+    def test_lost_result(self):
+        self.assertEqual(count("1..3\nok 1 a\n")[3], ["3 results planned, 1 seen"])
+
+    def test_lost_nested_result(self):
+        self.assertEqual(count("1..1\n  1..2\n  ok 1 x\nok 1 a\n")[3], ["2 results planned, 1 seen"])
+
+    def test_two_sub_plans_in_a_row(self):
+        self.assertEqual(count("1..2\n  1..1\n  ok 1 x\nok 1 a\n  1..2\n  ok 1 x\n  ok 2 y\nok 2 b\n"), (3, 0, 0, []))
+
+    def test_silence_is_no_success(self):
+        self.assertEqual(count("hello\n")[3], ["no result line"])
+
+    def test_bail_out(self):
+        self.assertTrue(count("1..1\nok 1 a\nBail out! oh\n")[3])
+
+    def test_all_skipped(self):
+        self.assertEqual(count("1..0 # SKIP nothing here\n")[:3], (0, 0, 1))
+
+    def test_qtest_tap(self):
+        text = "TAP version 13\n# random seed: x\n1..2\n# Start of aarch64 tests\nok 1 /a/b\nok 2 /a/c # SKIP no\n"
+        self.assertEqual(count(text), (1, 0, 1, []))
 
 
 class Write(unittest.TestCase):
@@ -101,17 +156,31 @@ class Write(unittest.TestCase):
         self.assertTrue(w.test("good", [(True, "a"), (True, "b")], "note"))
         self.assertFalse(w.test("bad", [(True, "a"), (False, "b")]))
         w.skip("rest", "no time")
-        self.assertFalse(w.close())
+        self.assertEqual(w.close(), 1)
         k = parse(out.getvalue())
         self.assertEqual(k.problems, [])
         self.assertEqual([c.name for c in k.cases], ["a", "b", "good", "a", "b", "bad", "rest"])
         self.assertEqual([c.name for c in k.failed()], ["b", "bad"])
         self.assertTrue(out.getvalue().endswith("# 1 passed, 1 failed, 1 skipped\n"))
 
+    def test_a_plan_at_the_end(self):
+        out = io.StringIO()
+        w = ktap.Writer(out=out)
+        w.case("a # b", True)
+        w.case("c", True, skip="no d")
+        self.assertEqual(w.close(), 0)
+        self.assertEqual(parse(out.getvalue()).count(), (1, 0, 1))
+        self.assertIn("1..2\n", out.getvalue())
+
+    def test_fewer_than_planned_is_no_pass(self):
+        w = ktap.Writer(2, io.StringIO())
+        w.case("a", True)
+        self.assertEqual(w.close(), 1)
+
     def test_nothing_tested_is_no_pass(self):
         w = ktap.Writer(1, io.StringIO())
         self.assertFalse(w.test("empty", []))
-        self.assertFalse(ktap.Writer(0, io.StringIO()).close())
+        self.assertEqual(ktap.Writer(0, io.StringIO()).close(), 1)
 
 
 if __name__ == "__main__":

@@ -1,19 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Tests of run.py, with a script in QEMU's place."""
+"""Tests of vm.py, with a script in QEMU's place."""
 
-import os
-import sys
 import tempfile
 import unittest
 from pathlib import Path
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-import run                                                     # noqa: E402
+from tools.bench import vm
 
 
 class Argv(unittest.TestCase):
     def argv(self, **kw):
-        return run.qemu_argv("qemu", "/k/Image", "/i.cpio", run.Config(**kw))
+        return vm.qemu_argv("qemu", "/k/Image", "/i.cpio", vm.Config(**kw))
 
     def test_defaults(self):
         argv = self.argv(scenario="reset", options={"late_us": 5})
@@ -57,7 +54,7 @@ class Boots(unittest.TestCase):
         qemu.write_text("#!/bin/sh\n" + script)
         qemu.chmod(0o755)
         kw.setdefault("scenario", "reset")
-        return run.boot(qemu, self.dir, self.dir / "i.cpio", run.Config(**kw), self.dir / "out")
+        return vm.boot(qemu, self.dir, self.dir / "i.cpio", vm.Config(**kw), self.dir / "out")
 
     GOOD = "1..1\\n# escapes=0\\nok 1 a\\n# exit=0\\n# taint=0x1000\\n# verdict: pass\\n"
 

@@ -1,13 +1,11 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """make check: run every check of the table below, as one KTAP document.
 
-What a check prints as KTAP or TAP appears indented under its name and its leaf
-cases are counted; a check that prints none is one case, by its exit status. The
-last line stands alone: "N passed, N failed, N skipped". Exit status 0 only when
+What a check prints as KTAP or TAP appears indented under its name, and its leaf
+cases are counted; a check that prints none has failed. The last line stands alone: "N passed, N failed, N skipped". Exit status 0 only when
 something passed and nothing failed. Minutes per check go to $(O)/budget.tsv.
 
-usage: run.py [NAME...]     only these checks; setup must have been done
+usage: python3 -m tools.checks.runner [NAME...]   only these checks; setup must have been done
 """
 import argparse
 import concurrent.futures
@@ -21,23 +19,15 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-TOP = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(TOP / "tools/series"))
-import bases                                                   # noqa: E402
+from tools import TOP, command, ktap
+from tools.series import bases
 
-PY = "/usr/bin/python3"
 HEARTBEAT = 30.0
-
-RESULT = re.compile(r"^(?P<indent> *)(?P<not>not )?ok\b(?: (?P<number>\d+))?(?P<text>.*)$")
-PLAN = re.compile(r"^(?P<indent> *)1\.\.(?P<count>\d+)(?P<skip>\s*# SKIP.*)?\s*$", re.I)
-SKIP = re.compile(r"#\s*SKIP\b", re.I)
-TODO = re.compile(r"#\s*(TODO|XFAIL)\b", re.I)
 
 
 class Check(NamedTuple):
     name: str
     command: list
-    kind: str                # ktap (also TAP) or exit
     timeout: int             # seconds
     alone: bool = False      # uses both processors, or the shared kernel tree
     needs: str = ""          # file that must exist, or the check fails
@@ -51,13 +41,13 @@ def other_base(top, base):
     # Set-up fetches no second base when BASE's is somebody's own tree.
     skip = "KSRC= is set: no other base is fetched" if os.environ.get("KSRC") else ""
     return [
-        Check(f"series-{base}", [PY, TOP / "tools/series/check.py", "--out", top, "--base", base], "ktap", 600,
+        Check(f"series-{base}", command("series.verify", "--out", top, "--base", base), 600,
               skip=skip),
-        Check(f"static-{base}", [PY, TOP / "tools/checks/static.py", "--out", out, "--base", base, "--differing"],
-              "ktap", 600, skip=skip),
-        Check(f"kunit-{base}", [PY, TOP / "tools/checks/kunit.py", "--out", out], "ktap", 900, skip=skip),
-        Check(f"guests-{base}", [PY, TOP / "tools/bench/scenarios.py", "--out", out, "--only",
-                                 "one-dead-of-three.2cpu.poll"], "ktap", 300, skip=skip),
+        Check(f"static-{base}", command("checks.static", "--out", out, "--base", base, "--differing"),
+              600, skip=skip),
+        Check(f"kunit-{base}", command("checks.kunit", "--out", out), 900, skip=skip),
+        Check(f"guests-{base}", command("bench.scenarios", "--out", out, "--only",
+                                 "one-dead-of-three.2cpu.poll"), 300, skip=skip),
     ]
 
 
@@ -67,86 +57,25 @@ def table(top, base):
     qemu = out / "qemu/qemu-system-aarch64"
     qtest = out / "qemu/work/build/tests/qtest/ats-testdev-test"
     return [
-        Check("scripts", [PY, TOP / "tools/checks/scripts.py"], "ktap", 600),
-        Check("proofs", [PY, TOP / "tools/checks/proofs.py"], "ktap", 120),
-        Check("models", [PY, TOP / "tools/models/check.py", "--out", top], "ktap", 900),
-        Check("series", [PY, TOP / "tools/series/check.py", "--out", top, "--base", base], "ktap", 600),
-        Check("static", [PY, TOP / "tools/checks/static.py", "--out", out, "--base", base], "ktap", 900, alone=True),
-        Check("configs", [PY, TOP / "tools/checks/configs.py", "--out", out, "--base", base], "ktap", 900, alone=True),
-        Check("qtest", [qtest, "--tap", "-k"], "ktap", 600, needs=str(qtest),
+        Check("scripts", command("checks.scripts"), 600),
+        Check("proofs", command("checks.proofs"), 120),
+        Check("models", command("models.search", "--out", top), 900),
+        Check("series", command("series.verify", "--out", top, "--base", base), 600),
+        Check("static", command("checks.static", "--out", out, "--base", base), 900, alone=True),
+        Check("configs", command("checks.configs", "--out", out, "--base", base), 900, alone=True),
+        Check("qtest", [qtest, "--tap", "-k"], 600, needs=str(qtest),
               env={"QTEST_QEMU_BINARY": str(qemu), "G_TEST_DBUS_DAEMON": ""}),
-        Check("kunit", [PY, TOP / "tools/checks/kunit.py", "--out", out], "ktap", 1200, alone=True),
-        Check("guests", [PY, TOP / "tools/bench/scenarios.py", "--out", out, "--jobs", "2"], "ktap", 2400, alone=True),
-        Check("debug", [PY, TOP / "tools/bench/sanitized.py", "debug", "--out", out], "ktap", 1800, alone=True),
+        Check("kunit", command("checks.kunit", "--out", out), 1200, alone=True),
+        Check("guests", command("bench.scenarios", "--out", out, "--jobs", "2"), 2400, alone=True),
+        Check("debug", command("bench.sanitized", "debug", "--out", out), 1800, alone=True),
         # Reads what the guests of debug have left
-        Check("coverage", [PY, TOP / "tools/bench/coverage.py", "--out", out], "ktap", 300, alone=True),
-        Check("kcsan", [PY, TOP / "tools/bench/sanitized.py", "kcsan", "--out", out], "ktap", 1200, alone=True),
-        Check("cost", [PY, TOP / "tools/bench/cost.py", "--out", out, "--ktap"], "ktap", 900, alone=True),
-        Check("determinism", [PY, TOP / "tools/bench/determinism.py", "--out", out], "ktap", 300),
-        Check("mutants", [PY, TOP / "tools/checks/mutants.py", "--out", out, "--base", base], "ktap", 2400, alone=True),
+        Check("coverage", command("bench.coverage", "--out", out), 300, alone=True),
+        Check("kcsan", command("bench.sanitized", "kcsan", "--out", out), 1200, alone=True),
+        Check("cost", command("bench.cost", "--out", out, "--ktap"), 900, alone=True),
+        Check("determinism", command("bench.determinism", "--out", out), 300),
+        Check("mutants", command("checks.mutants", "--out", out, "--base", base), 2400, alone=True),
         *[check for other in bases.others(base) for check in other_base(top, other)],
     ]
-
-
-class Count:
-    """Leaf cases of a (K)TAP document, and what is wrong with its form."""
-
-    def __init__(self, lines):
-        self.passed = self.failed = self.skipped = 0
-        self.problems = []
-        results, plans, seen = [], {}, {}
-
-        def close(above):
-            for depth in sorted(d for d in plans if d > above):
-                if plans[depth] != seen.get(depth, 0):
-                    self.problems.append(f"{plans[depth]} results planned, {seen.get(depth, 0)} seen")
-                del plans[depth]
-                seen.pop(depth, None)
-        for line in lines:
-            found = PLAN.match(line)
-            if found:
-                depth = len(found["indent"])
-                if depth in plans:
-                    continue         # TAP allows the plan to stand at the end, too
-                plans[depth] = int(found["count"])
-                if found["skip"] and plans[depth] == 0:
-                    self.skipped += 1
-                continue
-            found = RESULT.match(line)
-            if found:
-                depth = len(found["indent"])
-                close(depth)
-                seen[depth] = seen.get(depth, 0) + 1
-                results.append((depth, found))
-            elif re.match(r"^ *Bail out!", line):
-                self.problems.append(line.strip())
-        close(-1)
-        for i, (depth, found) in enumerate(results):
-            text = found["text"]
-            parent = i > 0 and results[i - 1][0] > depth
-            if parent:
-                # A parent that fails though its children passed has a reason of its own.
-                if found["not"] and not self._child_failed(results, i) and not SKIP.search(text):
-                    self.failed += 1
-                continue
-            if SKIP.search(text):
-                self.skipped += 1
-            elif found["not"] and not TODO.search(text):
-                self.failed += 1
-            else:
-                self.passed += 1
-        if not results and not self.skipped:
-            self.problems.append("no result line")
-
-    @staticmethod
-    def _child_failed(results, i):
-        depth = results[i][0]
-        for child_depth, child in reversed(results[:i]):
-            if child_depth <= depth:
-                return False
-            if child["not"]:
-                return True
-        return False
 
 
 class Outcome(NamedTuple):
@@ -208,18 +137,14 @@ class Runner:
         took = time.monotonic() - began
         if timed_out:
             why = f"not done after {check.timeout} s"
-        if check.kind == "exit":
-            passed = status == 0 and not why
-            return Outcome(check, ["# " + ln for ln in lines[-20:]] if not passed else [],
-                           int(passed), int(not passed), 0, why or (f"exit status {status}" if status else ""), took)
-        count = Count(lines)
-        failed = count.failed
-        why = why or "; ".join(count.problems)
+        found = ktap.Ktap(lines)
+        passed, failed, skipped = found.count()
+        why = why or "; ".join(found.problems)
         if status and not failed and not why:
             why = f"exit status {status}, though no case failed"
         if why:
             failed += 1
-        return Outcome(check, lines, count.passed, failed, count.skipped, why, took)
+        return Outcome(check, lines, passed, failed, skipped, why, took)
 
     @staticmethod
     def kill(proc):
@@ -241,8 +166,8 @@ class Runner:
             now = time.monotonic()
             with self.lock:
                 for name, (began, lines) in self.running.items():
-                    done = sum(1 for ln in lines if RESULT.match(ln) and not ln.startswith(" "))
-                    plan = next((m["count"] for m in map(PLAN.match, lines) if m and not m["indent"]), "?")
+                    done = sum(1 for ln in lines if re.match(r"(not )?ok\b", ln))
+                    plan = next((m[1] for m in (re.match(r"1\.\.(\d+)", ln) for ln in lines) if m), "?")
                     print(f"# {name}: {done} of {plan}, {span(now - began)}", flush=True)
 
 

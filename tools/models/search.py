@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Checks the models with Spin, and that it finds each mutant of them; KTAP.
 
@@ -9,7 +8,7 @@ run is read from these heads: "Runs:", "Mutants:" and "Known:", see README.md.
 
 Trails of what was found are left in $(O)/models/, as text.
 
-usage: check.py --out DIR [MODEL...]
+usage: python3 -m tools.models.search --out DIR [MODEL...]
 """
 import argparse
 import re
@@ -21,8 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "bench"))
-import ktap                                                    # noqa: E402
+from tools import ktap
 
 MODELS = ("attach", "helping", "reset", "order-blame", "order-skip", "order-record")
 LIVE = "LIVE"                # the run that searches for endless repetition
@@ -202,7 +200,7 @@ def main():
         rows = checker.check(model)
         writer.comment("\n".join(checker.comments))
         writer.test(model, rows)
-    return 0 if writer.close() else 1
+    return writer.close()
 
 
 if __name__ == "__main__":

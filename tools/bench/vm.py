@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Boots one guest for one scenario and reads its verdict.
 
@@ -23,10 +22,8 @@ import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-import initramfs                                               # noqa: E402
-import ktap                                                    # noqa: E402
-import splats                                                  # noqa: E402
+from tools import ktap
+from tools.bench import initramfs, splats
 
 # In the order that the test knows them by: a trio that shares a domain, one
 # with ATS and one without that have their own.
@@ -274,7 +271,7 @@ class Bench:
 
 
 def add_arguments(p):
-    """Options that run.py, scenarios.py and demo.py have in common."""
+    """Options that vm.py, scenarios.py and demo.py have in common."""
     p.add_argument("--out", default="build", help="where everything was built (default: build)")
     p.add_argument("--qemu", help="default: OUT/qemu/qemu-system-aarch64")
     p.add_argument("--ksrc", help="kernel source, for kselftest.h (default: OUT/linux)")

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Checks of the series as a whole; prints KTAP.
 
@@ -16,12 +15,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-import absorb as A                                             # noqa: E402
-import assemble as S                                           # noqa: E402
-import bases                                                   # noqa: E402
-import repo as R                                               # noqa: E402
-from repo import SeriesError                                   # noqa: E402
+from tools.series import absorb as A, assemble as S, bases, repo as R
+from tools.series.repo import SeriesError
 
 # Files at kernel paths that stay with this project: "path  reason" per line.
 LOCAL = R.TOP / "tools/series/local-files"

@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Tests of check.py: what it takes for a full search, and that heads, models and
+"""Tests of search.py: what it takes for a full search, and that heads, models and
 README agree. Runs neither Spin nor a compiler."""
 import re
-import sys
 import unittest
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent))
-import check                                                   # noqa: E402
+from tools.models import search
 
 FULL = """
 (Spin Version 6.5.2 -- 6 December 2019)
@@ -66,31 +64,31 @@ bool x;
 
 class Searches(unittest.TestCase):
     def test_full(self):
-        result = check.read_search(FULL)
+        result = search.read_search(FULL)
         self.assertEqual((result.error, result.complete, result.states), ("", True, 10127106))
         self.assertFalse(result.unreached)
 
     def test_violated(self):
-        result = check.read_search(VIOLATED)
+        result = search.read_search(VIOLATED)
         self.assertEqual(result.error, "assertion violated  !(entered)")
         self.assertFalse(result.complete)
 
     def test_cut_short(self):
         for line in ("error: max search depth too small", "pan: out of memory",
                      "Warning: Search not completed", "pan: reached -DMEMLIM bound"):
-            self.assertFalse(check.read_search(f"{line}\n{FULL}").complete, line)
+            self.assertFalse(search.read_search(f"{line}\n{FULL}").complete, line)
 
     def test_no_end(self):
-        self.assertFalse(check.read_search(FULL[:FULL.index("State-vector")]).complete)
-        self.assertFalse(check.read_search("").complete)
-        self.assertFalse(check.read_search(f"not done after {check.TIMEOUT} s").complete)
+        self.assertFalse(search.read_search(FULL[:FULL.index("State-vector")]).complete)
+        self.assertFalse(search.read_search("").complete)
+        self.assertFalse(search.read_search(f"not done after {search.TIMEOUT} s").complete)
 
     def test_bit_state_is_not_full(self):
-        self.assertFalse(check.read_search(FULL.replace("Full statespace", "Bit statespace")).complete)
+        self.assertFalse(search.read_search(FULL.replace("Full statespace", "Bit statespace")).complete)
 
     def test_unreached(self):
         out = FULL.replace('state 38, "-end-"', 'state 38, "x = 1"')
-        self.assertEqual(check.read_search(out).unreached, {118})
+        self.assertEqual(search.read_search(out).unreached, {118})
 
 
 class Properties(unittest.TestCase):
@@ -98,16 +96,16 @@ class Properties(unittest.TestCase):
         source = "one\nassert(x)\t/* once */\n"
         trail = "spin: a.pml:2, Error: assertion violated\n"
         known = ["once"]
-        self.assertEqual(check.violated("assertion violated x", trail, source, known), "once")
-        self.assertEqual(check.violated("assertion violated x", trail, source, []), "")
-        self.assertEqual(check.violated("assertion violated x", "", source, known), "")
-        self.assertEqual(check.violated("invalid end state", "", source, known), "no-deadlock")
-        self.assertEqual(check.violated("non-progress cycle", "", source, known), "no-livelock")
+        self.assertEqual(search.violated("assertion violated x", trail, source, known), "once")
+        self.assertEqual(search.violated("assertion violated x", trail, source, []), "")
+        self.assertEqual(search.violated("assertion violated x", "", source, known), "")
+        self.assertEqual(search.violated("invalid end state", "", source, known), "no-deadlock")
+        self.assertEqual(search.violated("non-progress cycle", "", source, known), "no-livelock")
 
 
 class Heads(unittest.TestCase):
     def test_head(self):
-        head = check.read_head(HEAD)
+        head = search.read_head(HEAD)
         self.assertEqual(head.properties, ["no-escape", "once"])
         self.assertEqual(head.runs, ["PROMPT"])
         self.assertEqual([m.name for m in head.mutants], ["NO_LOCK", "TWICE"])
@@ -116,15 +114,15 @@ class Heads(unittest.TestCase):
         self.assertEqual([m.name for m in head.known], ["OLD"])
 
     def test_all_models_are_checked(self):
-        self.assertEqual(sorted(check.MODELS), sorted(p.stem for p in check.HERE.glob("*.pml")))
+        self.assertEqual(sorted(search.MODELS), sorted(p.stem for p in search.HERE.glob("*.pml")))
 
 
 class Models(unittest.TestCase):
     """Of each model: no macro without a line in the head, and the other way round."""
     @staticmethod
     def each():
-        texts = [(name, (check.HERE / f"{name}.pml").read_text(encoding="utf-8")) for name in check.MODELS]
-        return [(name, text, check.read_head(text)) for name, text in texts]
+        texts = [(name, (search.HERE / f"{name}.pml").read_text(encoding="utf-8")) for name in search.MODELS]
+        return [(name, text, search.read_head(text)) for name, text in texts]
 
     def test_macros(self):
         for name, text, head in self.each():
@@ -146,7 +144,7 @@ class Models(unittest.TestCase):
                 self.assertTrue(names and names[-1] in head.properties, line)
 
     def test_readme(self):
-        readme = (check.HERE / "README.md").read_text(encoding="utf-8")
+        readme = (search.HERE / "README.md").read_text(encoding="utf-8")
         for name, _, head in self.each():
             for mutant in head.mutants + head.known:
                 self.assertIn(f"| {name} | {mutant.name} | {mutant.found_as} | {mutant.text} |", readme)
