@@ -135,7 +135,7 @@ def check_checkpatch(kernels, base, report, differing=False):
         except R.SeriesError as e:
             report.case("checkpatch", False, [str(e)])
             return
-        for hook, path in zip(hooks, sorted(dest.glob("*.patch"))[1:]):
+        for hook, path in zip(hooks, sorted(dest.glob("*.patch"))):
             if differing and not hook.own and not hook.overlay:
                 continue
             # PATH: checkpatch calls whatever python3 comes first

@@ -2,8 +2,8 @@
 """make series, make tree: hooks and new files become commits, mails, a work tree.
 
 Reads tools/series/hooks/ and the files that they claim; writes $(O)/linux
-(see repo.py), $(O)/series/<base>/*.patch and $(O)/tree. Same input, same bytes.
-Does not fetch or unpack any source (tools/setup does), does not build.
+(see repo.py), $(O)/series/<base>/ and $(O)/tree. The same input gives the same
+bytes. Does not fetch or unpack any source (tools/setup does), does not build.
 """
 import argparse
 import json
@@ -13,6 +13,9 @@ from pathlib import Path
 
 from tools.series import bases, overlay as overlays, repo as R
 from tools.series.repo import SeriesError
+
+# The mail of the cover letter, beside the patches in $(O)/series/<base>.
+COVER = "cover-letter.txt"
 
 
 def parse_sob(text):
@@ -77,15 +80,16 @@ def export(repo, base, version, dest, sob):
     repo.git("-c", "format.coverFromDescription=none", "format-patch", "-q", *R.FORMAT,
              "-n", "--cover-letter", "-o", str(dest.resolve()), f"{R.R_BASE}..{ref}",
              env={"GIT_COMMITTER_NAME": sob[0], "GIT_COMMITTER_EMAIL": sob[1]} if sob else None)
-    cover = dest / "0000-cover-letter.patch"
     subject, body = cover_text(R.TOP / "tools/series/cover-letter.md")
     # No base-commit: the base is a distribution's tree, in nobody's git.
     body += f"\n\nBase: Linux {version}, imported as it is.\n"
-    text = cover.read_text()
+    text = (dest / "0000-cover-letter.patch").read_text()
     # The mail's own date would be the time of this run.
     text = re.sub(r"^Date: .*$", "Date: Thu, 1 Jan 2026 00:00:00 +0000", text, count=1, flags=re.M)
     text = text.replace("*** SUBJECT HERE ***", subject).replace("*** BLURB HERE ***\n", body)
-    cover.write_text(text)
+    (dest / COVER).write_text(text)
+    # It has no diff: git am on *.patch would stop at it
+    (dest / "0000-cover-letter.patch").unlink()
     return count
 
 

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Checks of the series as a whole; prints KTAP.
 
-Every new file is claimed by one hook, the mails apply to the pristine source
-with git am and with patch -p1 and give the very tree that gets built, absorb
-is the inverse of assemble, and a second make series writes the same bytes.
-What patches contain is checked by tools/checks/static.py, not here.
+Every new file is claimed by one hook. The mails apply to the pristine source with
+git am, with patch -p1 and by the commands that README.md shows, and give the tree
+that is built. absorb is the inverse of assemble. A second make series writes the
+same bytes. What the patches contain is checked by tools/checks/static.py, not here.
 """
 import argparse
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -82,7 +83,7 @@ def compare(repo, dest):
 
 def mails(repo, base, version, dest):
     S.export(repo, base, version, dest, None)
-    return sorted(str(p) for p in dest.glob("*.patch") if not p.name.startswith("0000-"))
+    return sorted(str(p) for p in dest.glob("*.patch"))
 
 
 def check_git_am(repo, base, version, out):
@@ -119,9 +120,49 @@ def check_patch_p1(repo, base, version, out):
     return f"{len(files)} patches"
 
 
+def readme_commands(text, base):
+    """The commands between the "apply" markers of README.md, for `base`."""
+    parts = re.findall(r"^<!-- apply: begin -->$(.*?)^<!-- apply: end -->$", text, re.M | re.S)
+    if len(parts) != 1:
+        raise SeriesError(f"README.md has {len(parts)} pairs of apply markers, not 1")
+    return [ln.strip().replace(bases.DEFAULT, base) for ln in parts[0].splitlines() if ln.startswith("    ")]
+
+
+def run_readme(repo, base, tmp, command):
+    """One command of README.md, as it stands there, on the pristine source in ~/linux-<base>."""
+    tree = tmp / f"linux-{base}"
+    shutil.rmtree(tree, ignore_errors=True)
+    tree.mkdir()
+    pristine(repo, tree)
+    if "git" in command:
+        R.run_git(tree, "init", "-q")
+        R.run_git(tree, "add", "-A", "-f")
+        R.run_git(tree, "commit", "-q", "--allow-empty", "-m", "base")
+    proc = subprocess.run(["bash", "-o", "pipefail", "-c", command], cwd=tmp / "clone", check=False,
+                          env=R.git_env({"HOME": str(tmp)}), stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    if proc.returncode:
+        said = proc.stdout.decode(errors="replace").strip().replace("\n", "; ")
+        raise SeriesError(f"README.md: {command}: exit status {proc.returncode}: {said[-400:]}")
+    compare(repo, tree)
+
+
+def check_readme(repo, base, version, out):
+    commands = readme_commands((R.TOP / "README.md").read_text(), base)
+    for word in ("git", "patch -p1"):
+        if not any(word in command for command in commands):
+            raise SeriesError(f"README.md: no command with {word} between the apply markers")
+    with tempfile.TemporaryDirectory(prefix="atc-readme.") as tmp:
+        tmp = Path(tmp)
+        mails(repo, base, version, tmp / "clone/build/series" / base)
+        for command in commands:
+            run_readme(repo, base, tmp, command)
+    return f"{len(commands)} commands"
+
+
 def digest(folder):
     total = hashlib.sha256()
-    for path in sorted(folder.glob("*.patch")):
+    for path in sorted(folder.iterdir()):
         total.update(path.name.encode() + b"\0" + path.read_bytes())
     return total.hexdigest()
 
@@ -144,15 +185,15 @@ def check_sob(repo, base, version, out):
     with tempfile.TemporaryDirectory(prefix="atc-sob.") as tmp:
         dest = Path(tmp) / "s"
         S.export(repo, base, version, dest, ("A Submitter", "submitter@example.org"))
-        for path in sorted(dest.glob("*.patch")):
+        for path in sorted(dest.iterdir()):
             text = path.read_text()
-            want = 0 if path.name.startswith("0000-") else 1
+            want = 0 if path.name == S.COVER else 1
             if text.count("\nSigned-off-by: A Submitter <submitter@example.org>\n") != want:
                 raise SeriesError(f"{path.name}: sign-off missing or double")
         mails(repo, base, version, Path(tmp) / "plain")
-        for path in sorted((Path(tmp) / "plain").glob("*.patch")):
+        for path in sorted((Path(tmp) / "plain").iterdir()):
             if "\nSigned-off-by:" in path.read_text():
-                raise SeriesError(f"{path.name}: a sign-off that nobody gave")
+                raise SeriesError(f"{path.name}: a sign-off without SOB=")
     return ""
 
 
@@ -194,6 +235,7 @@ CHECKS = (
     ("each new file is claimed by one hook", check_claims),
     ("git am on the pristine source gives the built tree", check_git_am),
     ("patch -p1 on the pristine source gives the built tree", check_patch_p1),
+    ("README's commands on the pristine source give the built tree", check_readme),
     ("a second run writes the same bytes", check_repeat),
     ("SOB signs each patch once, and nothing else does", check_sob),
     ("absorb without an edit changes nothing", check_absorb),

@@ -5,7 +5,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from tools.series import absorb as A, assemble as S, repo as R
+from tools.series import absorb as A, assemble as S, repo as R, verify as V
 
 MAKEFILE = "VERSION = 7\nPATCHLEVEL = 2\nSUBLEVEL = 13\n"
 
@@ -190,18 +190,46 @@ class Toy(unittest.TestCase):
         (self.hooks / "0001-other.patch").write_text(path.read_text())
         self.refuses("same number")
 
-    def test_export(self):
+    def export(self, dest):
         self.assemble()
-        dest = self.tmp / "mails"
         real = R.read_hooks
         R.read_hooks = lambda base: real(base, self.hooks)
         self.addCleanup(setattr, R, "read_hooks", real)
-        self.assertEqual(S.export(self.repo, "7.2", "7.2.13 (test)", dest, None), 2)
+        return S.export(self.repo, "7.2", "7.2.13 (test)", dest, None)
+
+    def test_readme_commands_apply(self):
+        dest = self.tmp / "clone/build/series/7.2"
+        self.export(dest)
+        command = 'git -C ~/linux-7.2 am "$PWD"/build/series/7.2/*.patch'
+        V.run_readme(self.repo, "7.2", self.tmp, command)
+        V.run_readme(self.repo, "7.2", self.tmp, "cat build/series/7.2/*.patch | patch -p1 -d ~/linux-7.2")
+        # What git am said of a cover letter among the patches
+        (dest / S.COVER).rename(dest / "0000-cover-letter.patch")
+        with self.assertRaisesRegex(R.SeriesError, "exit status 128"):
+            V.run_readme(self.repo, "7.2", self.tmp, command)
+
+    def test_readme_commands_must_do_something(self):
+        self.assemble()
+        (self.tmp / "clone").mkdir()
+        with self.assertRaisesRegex(R.SeriesError, "drivers/a.c is not what gets built"):
+            V.run_readme(self.repo, "7.2", self.tmp, "true")
+
+    def test_readme_has_one_pair_of_markers(self):
+        text = "x\n<!-- apply: begin -->\n\n    git am 7.2\n\n<!-- apply: end -->\n"
+        self.assertEqual(V.readme_commands(text, "7.3"), ["git am 7.3"])
+        for bad in ("", text * 2):
+            with self.assertRaisesRegex(R.SeriesError, "pairs of apply markers"):
+                V.readme_commands(bad, "7.2")
+
+    def test_export(self):
+        dest = self.tmp / "mails"
+        self.assertEqual(self.export(dest), 2)
         names = sorted(p.name for p in dest.iterdir())
-        self.assertEqual([n[:4] for n in names], ["0000", "0001", "0002"])
+        self.assertEqual([n[:5] for n in names], ["0001-", "0002-", "cover"])
+        self.assertRegex((dest / S.COVER).read_text(), r"(?m)^Subject: \[PATCH 0/2\] \S")
         tree = self.tmp / "plain"
         subprocess.run(["cp", "-r", self.src, tree], check=True)
-        for name in names[1:]:
+        for name in names[:2]:
             with open(dest / name, "rb") as fh:
                 subprocess.run(["patch", "-p1", "-s"], cwd=tree, stdin=fh, check=True)
         self.assertEqual((tree / "drivers/new.c").read_text(), "one\n")
