@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# The verbs of this repository; make help lists them. Everything with logic in
-# it is under tools/: this file only says which tool does what, and names the
-# knobs. It builds no kernel module by itself (see make series for that).
+# The verbs of this repository; make help lists them. This file names the
+# variables and calls one tool for each verb. All logic is under tools/.
 
 # Kernel version that the series is for; tools/series/bases.py knows them.
 BASE     ?= 7.2
-# Own kernel tree, own QEMU tree: instead of the distribution's source packages.
+# Kernel tree and QEMU tree to use instead of the distribution's source packages.
 KSRC     ?=
 QEMU_SRC ?=
 # Where everything is built, and where downloads are kept (shared by clones).
 O        ?= build
 CACHE    ?= $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/atc-fence
-# Only this scenario, in check; what QEMU seeds random numbers with.
+# Names of scenarios, separated by commas: guests and check run only these.
 SCENARIO ?=
+# Seed of QEMU's random numbers.
 SEED     ?= 1
 # V=1: show what compilers and apt say.
 V        ?=
@@ -27,7 +27,7 @@ JOBS     ?=
 .SUFFIXES:
 MAKEFLAGS += --no-print-directory
 
-# Knobs reach the tools as environment; a relative path is relative to here.
+# The tools read the variables from the environment. A relative path starts here.
 override O     := $(abspath $(O))
 override CACHE := $(abspath $(CACHE))
 ifneq ($(KSRC),)
@@ -44,61 +44,66 @@ PY    := /usr/bin/python3
 SETUP := tools/setup/bootstrap
 
 ##@ From a fresh clone
-demo: ## boot an unpatched and a patched kernel with a dead endpoint, side by side
+demo: ## boot an unpatched and a patched kernel with one dead endpoint, side by side
 	@$(SETUP) all
 	@$(PY) -m tools.bench.demo --out $(W)
 
-check: ## everything that CI runs, as KTAP
+check: ## run every test, as KTAP; CI runs this
 	@$(SETUP) check --sparse --others
 	@$(PY) -m tools.checks.runner
 
-setup: ## packages and sources only
+setup: ## install packages and fetch the sources only
 	@$(SETUP) setup
 
-kernels: ## both guest kernels only
+kernels: ## build both guest kernels only
 	@$(SETUP) kernels
 
-qemu: ## QEMU with the model only
+qemu: ## build QEMU with the model only
 	@$(SETUP) qemu
 
 ##@ The series
-series: ## mail-ready patches in $(O)/series/$(BASE)
+series: ## write the patches as mails to $(O)/series/$(BASE)
 	@$(SETUP) series
 	@$(PY) -m tools.series.assemble series --out $(O) --base $(BASE) --sob "$$SOB"
 
-tree: ## work tree with one commit per patch, to edit: $(O)/tree, or $(O)/$(BASE)/tree
+tree: ## check out one commit per patch, to edit, in $(O)/tree or $(O)/$(BASE)/tree
 	@$(SETUP) tree
 	@$(PY) -m tools.series.assemble tree --out $(O) --base $(BASE)
 
-absorb: ## write the commits of that tree back into hooks and files
+absorb: ## write the commits of that tree back into hooks and new files
 	@$(PY) -m tools.series.absorb --out $(O) --base $(BASE) $(if $(ABSORB_FORCE),--force)
 
 ##@ Parts of check
-kunit: ## the kernel's own unit tests, in a guest
+guests: ## run the scenarios on both kernels; SCENARIO=NAME runs one
+	@! [ -x $(PY) ] || $(PY) -m tools.bench.scenarios --out $(W) --list >/dev/null
+	@$(SETUP) all
+	@$(PY) -m tools.bench.scenarios --out $(W)
+
+kunit: ## run the kernel's unit tests in a guest
 	@$(SETUP) all
 	@$(PY) -m tools.checks.runner kunit
 
-qtest: ## tests of QEMU's model
+qtest: ## run the tests of the QEMU model
 	@$(SETUP) qemu
 	@$(PY) -m tools.checks.runner qtest
 
-bench: ## what the fence costs, beside the limits, in $(O)/bench/cost
+bench: ## measure what the fence costs and compare with the limits: $(O)/bench/cost
 	@$(SETUP) all
 	@$(PY) -m tools.bench.cost --out $(O)
 
-models: ## search the models of the races in full, and for what mutants of them break
+models: ## search the models of the races in full, and try their mutants
 	@$(SETUP) setup
 	@$(PY) -m tools.checks.runner models
 
-mutants: ## each safeguard taken out once: the tests have to notice
+mutants: ## remove one safeguard at a time; a test must fail each time
 	@$(SETUP) all
 	@$(PY) -m tools.checks.runner mutants
 
 ##@ Other
-clean: ## remove $(O), but not with edits that are not absorbed; keeps CACHE
+clean: ## remove $(O), unless a tree in it has edits that are not absorbed; keep CACHE
 	@$(PY) -m tools.setup.clean
 
-help: ## this text
+help: ## print this text
 	@echo 'usage: make VERB [VARIABLE=value ...]'
 	@sed -n -e 's/^##@ \(.*\)/\n\1:/p' \
 	        -e 's/^\([a-z]*\): ## \(.*\)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
@@ -106,14 +111,14 @@ help: ## this text
 	@echo 'variables (now):'
 	@printf '  %-10s%s\n' \
 	  BASE     'kernel version of the series ($(BASE))' \
-	  KSRC     'own kernel tree ($(or $(KSRC),Debian'\''s))' \
-	  QEMU_SRC 'own QEMU 10.0 tree ($(or $(QEMU_SRC),Debian'\''s))' \
+	  KSRC     'kernel tree ($(or $(KSRC),Debian'\''s))' \
+	  QEMU_SRC 'QEMU 10.0 tree ($(or $(QEMU_SRC),Debian'\''s))' \
 	  O        'build folder ($(O))' \
 	  CACHE    'downloads and unpacked sources ($(CACHE))' \
-	  SCENARIO 'only this scenario, in check ($(or $(SCENARIO),all))' \
-	  SEED     'what QEMU seeds random numbers with ($(SEED))' \
+	  SCENARIO 'scenarios that guests and check run ($(or $(SCENARIO),all))' \
+	  SEED     'seed of QEMU'\''s random numbers ($(SEED))' \
 	  V        '1: show what compilers and apt say ($(or $(V),off))' \
-	  SOB      '"Name <mail>" that signs the patches of make series ($(or $(SOB),nobody))' \
+	  SOB      '"Name <mail>": make series adds this sign-off ($(or $(SOB),none))' \
 	  JOBS     'compiler jobs ($(or $(JOBS),one per processor))'
 
-.PHONY: demo check setup kernels qemu series tree absorb kunit qtest bench models mutants clean help
+.PHONY: demo check setup kernels qemu series tree absorb guests kunit qtest bench models mutants clean help

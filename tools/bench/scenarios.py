@@ -361,12 +361,12 @@ def main():
     only = {n for n in a.only.split(",") if n}
     jobs = all_jobs(only)
     kunit = KUNIT in only           # by name: a check of its own otherwise
-    if a.list:
-        print("\n".join([job_name(j) for j in jobs] + [KUNIT] * kunit))
-        return 0
     unknown = only - {KUNIT} - {n for j in jobs for n in (j.scenario.name, job_name(j))}
     if unknown:
         sys.exit(f"scenarios: no scenario {', '.join(sorted(unknown))}; see --list")
+    if a.list:
+        print("\n".join([job_name(j) for j in jobs] + [KUNIT] * kunit))
+        return 0
 
     out = Path(a.out)
     kernels = {UNPATCHED: a.unpatched or out / "kernel/unpatched",
