@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """make check: run every check of the table below, as one KTAP document.
 
-What a check prints as KTAP or TAP appears indented under its name, and its leaf
-cases are counted; a check that prints none has failed. The last line stands alone: "N passed, N failed, N skipped". Exit status 0 only when
-something passed and nothing failed. Minutes per check go to $(O)/budget.tsv.
+The KTAP or TAP of a check appears indented under its name, and its leaf cases are
+counted. A check that prints no case has failed. The last line is "N passed, N
+failed, N skipped". The exit status is 0 only when a case passed and none failed.
+The minutes of each check are appended to $(O)/budget.tsv, its output is kept in
+$(O)/log/check-NAME.log.
 
-usage: python3 -m tools.checks.runner [NAME...]   only these checks; setup must have been done
+usage: python3 -m tools.checks.runner [NAME...]   runs only these checks; it sets nothing up
 """
 import argparse
 import concurrent.futures
@@ -29,52 +31,54 @@ class Check(NamedTuple):
     name: str
     command: list
     timeout: int             # seconds
-    alone: bool = False      # uses both processors, or the shared kernel tree
+    alone: bool = False      # uses both processors, or the common kernel tree
     needs: str = ""          # file that must exist, or the check fails
     env: dict = {}
     skip: str = ""           # why it is not run here
 
 
 def other_base(top, base):
-    """What shows that the series is good for a base besides BASE: few guests, no sparse."""
+    """Checks of a base besides BASE: few guests, no sparse, and none needs the machine alone."""
     out = bases.folder(top, base)
-    # Set-up fetches no second base when BASE's is somebody's own tree.
     skip = "KSRC= is set: no other base is fetched" if os.environ.get("KSRC") else ""
     return [
-        Check(f"series-{base}", command("series.verify", "--out", top, "--base", base), 600,
-              skip=skip),
+        Check(f"series-{base}", command("series.verify", "--out", top, "--base", base), 600, skip=skip),
         Check(f"static-{base}", command("checks.static", "--out", out, "--base", base, "--differing"),
               600, skip=skip),
         Check(f"kunit-{base}", command("checks.kunit", "--out", out), 900, skip=skip),
         Check(f"guests-{base}", command("bench.scenarios", "--out", out, "--only",
-                                 "one-dead-of-three.2cpu.poll"), 300, skip=skip),
+                                        "one-dead-of-three.2cpu.poll"), 300, skip=skip),
     ]
 
 
 def table(top, base):
-    """Every check. Order is the order of the report."""
+    """Every check, in the order of the run and of the report.
+
+    Short checks and checks that fail often come first. run_all() starts those
+    that share the machine before the others, so they stand first here, too.
+    """
     out = bases.folder(top, base)
     qemu = out / "qemu/qemu-system-aarch64"
     qtest = out / "qemu/work/build/tests/qtest/ats-testdev-test"
     return [
         Check("scripts", command("checks.scripts"), 600),
         Check("proofs", command("checks.proofs"), 120),
-        Check("models", command("models.search", "--out", top), 900),
         Check("series", command("series.verify", "--out", top, "--base", base), 600),
-        Check("static", command("checks.static", "--out", out, "--base", base), 900, alone=True),
-        Check("configs", command("checks.configs", "--out", out, "--base", base), 900, alone=True),
         Check("qtest", [qtest, "--tap", "-k"], 600, needs=str(qtest),
               env={"QTEST_QEMU_BINARY": str(qemu), "G_TEST_DBUS_DAEMON": ""}),
+        *[check for other in bases.others(base) for check in other_base(top, other)],
+        Check("determinism", command("bench.determinism", "--out", out), 300),
+        Check("models", command("models.search", "--out", top), 900),
+        Check("static", command("checks.static", "--out", out, "--base", base), 900, alone=True),
         Check("kunit", command("checks.kunit", "--out", out), 1200, alone=True),
         Check("guests", command("bench.scenarios", "--out", out, "--jobs", "2"), 2400, alone=True),
+        Check("configs", command("checks.configs", "--out", out, "--base", base), 900, alone=True),
         Check("debug", command("bench.sanitized", "debug", "--out", out), 1800, alone=True),
-        # Reads what the guests of debug have left
+        # Reads the counters that the guests of debug left
         Check("coverage", command("bench.coverage", "--out", out), 300, alone=True),
         Check("kcsan", command("bench.sanitized", "kcsan", "--out", out), 1200, alone=True),
         Check("cost", command("bench.cost", "--out", out, "--ktap"), 900, alone=True),
-        Check("determinism", command("bench.determinism", "--out", out), 300),
         Check("mutants", command("checks.mutants", "--out", out, "--base", base), 2400, alone=True),
-        *[check for other in bases.others(base) for check in other_base(top, other)],
     ]
 
 
@@ -96,7 +100,7 @@ class Runner:
         self.lock = threading.Lock()
 
     def execute(self, check):
-        """Run one check; its output goes to $(O)/log/check-NAME.log, too."""
+        """Run one check; copy its output to $(O)/log/check-NAME.log."""
         began = time.monotonic()
         log_path = self.out / "log" / f"check-{check.name}.log"
         log_path.parent.mkdir(parents=True, exist_ok=True)
@@ -183,7 +187,7 @@ def report(number, outcome):
         if not outcome.failed and line.startswith("# starting QEMU: "):
             continue                         # libqtest's; kept in the log
         if re.match(r"^\s*\d+ passed, \d+ failed, \d+ skipped$", line):
-            line = "# " + line.strip()       # there is one closing line, and it is ours
+            line = "# " + line.strip()       # only make check's own closing line stands alone
         print("    " + line)
     if outcome.why:
         print(f"    # {outcome.why}")
@@ -195,12 +199,16 @@ def report(number, outcome):
 
 
 def run_all(checks, runner, workers):
-    """In the table's order; those that need the machine for themselves run alone."""
+    """Run the checks that share the machine, then those that need it alone."""
     outcomes = {}
     printed = 0
 
-    def flush():
+    def done(outcome):
         nonlocal printed
+        outcomes[outcome.check.name] = outcome
+        if outcome.failed and checks[printed].name not in outcomes:
+            # Its report waits for an earlier check; the news need not
+            print(f"# {outcome.check.name} failed after {span(outcome.seconds)}", flush=True)
         while printed < len(checks) and checks[printed].name in outcomes:
             report(printed + 1, outcomes[checks[printed].name])
             printed += 1
@@ -209,13 +217,10 @@ def run_all(checks, runner, workers):
         try:
             futures = [pool.submit(runner.execute, c) for c in shared]
             for future in concurrent.futures.as_completed(futures):
-                outcome = future.result()
-                outcomes[outcome.check.name] = outcome
-                flush()
+                done(future.result())
             for check in checks:
                 if check.alone:
-                    outcomes[check.name] = runner.execute(check)
-                    flush()
+                    done(runner.execute(check))
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             runner.kill_all()

@@ -47,6 +47,24 @@ class Running(unittest.TestCase):
         self.assertIn("ok 1 x", text.getvalue())
 
 
+class Order(unittest.TestCase):
+    def test_table_is_the_order_of_the_run(self):
+        checks = R.table(Path("build"), "7.2")
+        self.assertEqual(checks, sorted(checks, key=lambda c: c.alone))
+        self.assertEqual((checks[0].name, checks[-1].name), ("scripts", "mutants"))
+        self.assertEqual(len({c.name for c in checks}), len(checks))
+
+    def test_failure_is_told_at_once(self):
+        text = io.StringIO()
+        checks = [R.Check("slow", ["sh", "-c", "sleep 1; echo 1..1; echo ok 1 a"], 20),
+                  R.Check("bad", ["sh", "-c", "echo 1..1; echo not ok 1 a"], 20)]
+        with tempfile.TemporaryDirectory(prefix="atc-test.") as tmp, contextlib.redirect_stdout(text):
+            R.run_all(checks, R.Runner(Path(tmp), False), 2)
+        lines = [ln for ln in text.getvalue().splitlines() if not ln.startswith(" ")]
+        self.assertEqual([ln for ln in lines if "Subtest" not in ln],
+                         ["# bad failed after 0s", "ok 1 slow", "not ok 2 bad"])
+
+
 class Warnings(unittest.TestCase):
     def watch(self, *lines):
         with tempfile.TemporaryDirectory(prefix="atc-test.") as tmp:
