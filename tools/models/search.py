@@ -22,7 +22,7 @@ from typing import NamedTuple
 HERE = Path(__file__).resolve().parent
 from tools import ktap
 
-MODELS = ("attach", "helping", "reset", "order-blame", "order-skip", "order-record")
+MODELS = tuple(sorted(path.stem for path in HERE.glob("*.pml")))
 LIVE = "LIVE"                # the run that searches for endless repetition
 DEPTH = 100000
 TIMEOUT = 540                # seconds for one search: on a machine that is busy
