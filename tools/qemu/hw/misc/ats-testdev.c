@@ -552,8 +552,15 @@ static uint64_t inv_pending(ATSTestDev *d)
 
 static void hammer_count_write(ATSTestDev *d, DMAOutcome outcome)
 {
+    static const char *const words[] = {
+        [DMA_LANDED] = "accepted",
+        [DMA_REFUSED] = "refused",
+        [DMA_MISSED] = "missed",
+    };
     int64_t now = now_ns();
     bool first = false;
+
+    trace_ats_testdev_write(now, dev_name(d), words[outcome]);
 
     switch (outcome) {
     case DMA_LANDED:
