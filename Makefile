@@ -100,6 +100,9 @@ mutants: ## remove one safeguard at a time; a test must fail each time
 	@$(PY) -m tools.checks.runner mutants
 
 ##@ Other
+pictures: ## the README's picture of the data flow, from its source
+	@$(PY) -m tools.docs.pictures
+
 clean: ## remove $(O), unless a tree in it has edits that are not absorbed; keep CACHE
 	@$(PY) -m tools.setup.clean
 

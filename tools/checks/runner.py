@@ -63,11 +63,12 @@ def table(top, base):
     return [
         Check("scripts", command("checks.scripts"), 600),
         Check("proofs", command("checks.proofs"), 120),
+        Check("pictures", command("docs.pictures", "--check"), 60),
         Check("series", command("series.verify", "--out", top, "--base", base), 600),
         Check("qtest", [qtest, "--tap", "-k"], 600, needs=str(qtest),
               env={"QTEST_QEMU_BINARY": str(qemu), "G_TEST_DBUS_DAEMON": ""}),
         *[check for other in bases.others(base) for check in other_base(top, other)],
-        Check("determinism", command("bench.determinism", "--out", out), 300),
+        Check("determinism", command("bench.determinism", "--out", out), 600),
         Check("models", command("models.search", "--out", top), 900),
         Check("static", command("checks.static", "--out", out, "--base", base), 900, alone=True),
         Check("kunit", command("checks.kunit", "--out", out), 1200, alone=True),
