@@ -17,6 +17,10 @@ SCENARIO ?=
 SEED     ?= 1
 # V=1: show what compilers and apt say.
 V        ?=
+# An HTML page of the demo, with pictures: REPORT=demo.html
+REPORT   ?=
+# UPDATE_README=1: write the demo's screen into README.md.
+UPDATE_README ?=
 # Sign-off for make series: SOB="Name <mail>"
 SOB      ?=
 # Compiler jobs; default: one per processor.
@@ -36,7 +40,7 @@ endif
 ifneq ($(QEMU_SRC),)
 override QEMU_SRC := $(abspath $(QEMU_SRC))
 endif
-export BASE KSRC QEMU_SRC O CACHE SCENARIO SEED V SOB JOBS
+export BASE KSRC QEMU_SRC O CACHE SCENARIO SEED V SOB JOBS REPORT
 # Where BASE is built and run (folder() in tools/series/bases.py).
 W := $(O)$(if $(filter-out 7.2,$(BASE)),/$(BASE))
 
@@ -46,7 +50,7 @@ SETUP := tools/setup/bootstrap
 ##@ From a fresh clone
 demo: ## boot an unpatched and a patched kernel with one dead endpoint, side by side
 	@$(SETUP) all
-	@$(PY) -m tools.bench.demo --out $(W)
+	@$(PY) -m tools.bench.demo --out $(W) $(if $(REPORT),--report "$$REPORT") $(if $(UPDATE_README),--update-readme README.md)
 
 check: ## run every test, as KTAP; CI runs this
 	@$(SETUP) check --sparse --others
@@ -112,7 +116,7 @@ help: ## print this text
 	        -e 's/^\([a-z]*\): ## \(.*\)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
 	@echo
 	@echo 'variables (now):'
-	@printf '  %-10s%s\n' \
+	@printf '  %-14s%s\n' \
 	  BASE     'kernel version of the series ($(BASE))' \
 	  KSRC     'kernel tree ($(or $(KSRC),Debian'\''s))' \
 	  QEMU_SRC 'QEMU 10.0 tree ($(or $(QEMU_SRC),Debian'\''s))' \
@@ -122,6 +126,8 @@ help: ## print this text
 	  SEED     'seed of QEMU'\''s random numbers ($(SEED))' \
 	  V        '1: show what compilers and apt say ($(or $(V),off))' \
 	  SOB      '"Name <mail>": make series adds this sign-off ($(or $(SOB),none))' \
+	  REPORT   'HTML page that make demo writes: make demo REPORT=demo.html ($(or $(REPORT),none))' \
+	  UPDATE_README '1: make demo writes its screen into README.md ($(or $(UPDATE_README),off))' \
 	  JOBS     'compiler jobs ($(or $(JOBS),one per processor))'
 
-.PHONY: demo check setup kernels qemu series tree absorb guests kunit qtest bench models mutants clean help
+.PHONY: demo check setup kernels qemu series tree absorb guests kunit qtest bench models mutants pictures clean help

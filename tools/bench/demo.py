@@ -17,17 +17,20 @@ import concurrent.futures
 import os
 import re
 import sys
+import textwrap
 from collections import namedtuple
 from pathlib import Path
 
-from tools.bench import initramfs, qtrace, scenarios, splats, vm
+from tools.bench import demo_readme, demo_report, initramfs, qtrace, scenarios, splats, vm
 
 TIMEOUT_US = 1_000_000
-LABEL, COLUMN = 25, 44
+LABEL, COLUMN = 25, 37  # together at most 100: the screen stands in the README
+WIDTH = LABEL + 2 * COLUMN
 ROWS = 22               # of the timeline
 
 EVENT_FORBIDDEN = re.compile(r"event 0x07 received")
 EVENT_ANY = re.compile(r"event 0x[0-9a-f]+ received")
+BANNER = re.compile(r"Linux version (\S+) .*?gcc \(.*?\) ([\d.]+)")
 ERROR = re.compile(r"CMDQ error|CMD_SYNC timeout")
 
 ANSWERS = " answers"
@@ -38,8 +41,8 @@ Row = namedtuple("Row", "label cells good")      # good: None, or a bool per cel
 class Side:
     """All that one boot left behind, in the words of the screen."""
 
-    def __init__(self, boot, passed):
-        self.boot, self.passed = boot, passed
+    def __init__(self, boot):
+        self.boot = boot
         self.values, self.n = boot.ktap.values, boot.ktap.number
         with open(boot.out / "trace.log", encoding="utf-8", errors="replace") as f:
             self.events = qtrace.parse(f)
@@ -82,6 +85,11 @@ class Side:
     def queue_errors(self):
         return f"{qtrace.count(self.flush, 'smmuv3_cmdq_error')}"
 
+    def built_from(self):
+        """Version of the kernel and of its compiler, the inputs that change the screen's numbers."""
+        found = next(filter(None, (BANNER.search(x) for x in self.console)), None)
+        return f"Linux {found[1]}, gcc {found[2]}" if found else "?"
+
     def escapes(self):
         return self.n("escapes", -1)
 
@@ -115,7 +123,7 @@ class Side:
             return "not reached"
         state = "on" if self.n("reset.ats") else "OFF"
         took = self.n("after_reset.ns")
-        took = "no flush" if took is None else f"next flush {took / 1e6:.1f} ms"
+        took = "no flush" if took is None else f"flush {took / 1e6:.1f} ms"
         return f"ATS {state}, {self.n('reset.accepted', 0)} writes, {took}"
 
     def timeline(self):
@@ -189,6 +197,16 @@ def trace_error(event):
     return names.get(qtrace.number(event, "err"), f"error {event.args.get('err')}")
 
 
+def kind(ep):
+    return "shares" if ep < 3 else "own" if vm.ENDPOINTS[ep][1] else "no ATS"
+
+
+def notes(dead):
+    """{endpoint: what it is}, in the words of the report."""
+    words = {"shares": "shares the domain", "own": "domain of its own", "no ATS": "no ATS, own domain"}
+    return {ep: "stops answering" if ep == dead else words[kind(ep)] for ep in range(len(vm.ENDPOINTS))}
+
+
 def rows(left, right):
     sides = (left, right)
     healthy = [ep for ep in range(len(vm.ENDPOINTS)) if ep != left.dead]
@@ -208,8 +226,7 @@ def rows(left, right):
     yield row("event lines in the log", Side.event_lines)
     yield row("error lines in the log", Side.error_lines)
     for ep in healthy:
-        kind = "shares" if ep < 3 else "own" if vm.ENDPOINTS[ep][1] else "no ATS"
-        yield row(f"{left.bdf(ep)} ({kind})", lambda s, ep=ep: s.healthy_text(ep),
+        yield row(f"{left.bdf(ep)} ({kind(ep)})", lambda s, ep=ep: s.healthy_text(ep),
                   lambda s, ep=ep: all(s.healthy(ep)))
     yield row(f"reset of {left.bdf(left.dead)}", Side.reset_text,
               lambda s: s.n("reset.ats") == 1)
@@ -239,17 +256,18 @@ def screen(left, right, colour):
     lines = ["One of three ATS endpoints that share a domain stops answering "
              "invalidations; pages are unmapped.", ""]
     head = f"{'':{LABEL}}{'UNPATCHED':{COLUMN}}PATCHED"
-    lines += [head, "-" * (LABEL + 2 * COLUMN)]
+    lines += [head, "-" * WIDTH]
     for r in rows(left, right):
         texts = [cut(c, COLUMN - 1) for c in r.cells]
         cells = [paint(c, g, colour) for c, g in zip(texts, r.good)]
         lines.append(f"{r.label:{LABEL}}{cells[0]}{' ' * (COLUMN - len(texts[0]))}{cells[1]}")
     for side in (left, right):
         for text in side.blame.values():
-            lines += ["", "the kernel's log: " + cut(text, LABEL + 2 * COLUMN - 18)]
-    half = (LABEL + 2 * COLUMN) // 2
+            lines += ["", *textwrap.wrap("the kernel's log: " + text, WIDTH, subsequent_indent=" " * 18,
+                                         break_on_hyphens=False)]
+    half = WIDTH // 2
     lines += ["", "Timeline of the SMMU, ms of virtual time since the unmap began",
-              f"{'UNPATCHED':{half}}PATCHED", "-" * (2 * half)]
+              f"{'UNPATCHED':{half}}PATCHED", "-" * WIDTH]
     columns = []
     for side in (left, right):
         columns.append([f"{'' if ns is None else format((ns - side.start) / 1e6, '.3f'):>9} {text}"
@@ -265,9 +283,33 @@ def verdict(name, tests, good, bad):
     return (not failed, f"{name}: {bad}: {'; '.join(failed)}" if failed else f"{name}: {good}")
 
 
+def judge(unpatched, patched):
+    """[(ok, text)] of the two boots."""
+    return [verdict("unpatched", scenarios.judge_unpatched(unpatched, True),
+                    "writes escaped, as they should", "did not fail as it should"),
+            verdict("patched", scenarios.judge_patched(patched), "held", "did not hold")]
+
+
+def sides(unpatched, patched):
+    return Side(unpatched), Side(patched)
+
+
+def whole_screen(left, right, judged, colour):
+    return "\n".join([screen(left, right, colour), "", *(paint(text, ok, colour) for ok, text in judged)])
+
+
+def report(left, right):
+    return demo_report.page(left, right, list(rows(left, right)), notes(left.dead))
+
+
+def readme_block(left, right, judged):
+    return demo_readme.block(whole_screen(left, right, judged, False), [left.built_from(), right.built_from()])
+
+
 def config(limit):
     """Instruction counting: what the screen shows is the same in every run."""
-    return vm.Config("demo", cpus=2, icount=True, timeout_us=TIMEOUT_US, trace=True, limit=limit)
+    return vm.Config("demo", cpus=2, icount=True, timeout_us=TIMEOUT_US, trace=True, limit=limit,
+                      events=vm.TRACE_EVENTS + "ats_testdev_write\n")
 
 
 def main():
@@ -276,6 +318,8 @@ def main():
     p.add_argument("--unpatched", help="default: OUT/kernel/unpatched")
     p.add_argument("--patched", help="default: OUT/kernel/patched")
     p.add_argument("--limit", type=float, default=180, help="seconds of the host for a guest")
+    p.add_argument("--report", metavar="FILE", type=Path, help="write an HTML page with both timelines as pictures")
+    p.add_argument("--update-readme", metavar="FILE", type=Path, help="write the screen into FILE's block for it")
     a = p.parse_args()
 
     out = Path(a.out)
@@ -293,17 +337,20 @@ def main():
         boots = list(pool.map(lambda kl: bench.boot(kl[0], cfg, kl[1]), zip(kernels, logs)))
 
     colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    judged = [verdict("unpatched", scenarios.judge_unpatched(boots[0], True),
-                      "writes escaped, as they should", "did not fail as it should"),
-              verdict("patched", scenarios.judge_patched(boots[1]),
-                      "held", "did not hold")]
-    left, right = (Side(b, ok) for b, (ok, _) in zip(boots, judged))
-    print(screen(left, right, colour))
-    print()
-    for ok, text in judged:
-        print(paint(text, ok, colour))
+    judged = judge(*boots)
+    left, right = sides(*boots)
+    print(whole_screen(left, right, judged, colour))
     print(f"logs: {bench.out / 'demo'}")
-    return 0 if all(ok for ok, _ in judged) else 1
+    if a.report:
+        a.report.write_text(report(left, right), encoding="utf-8")
+        print(f"report: {a.report}")
+    passed = all(ok for ok, _ in judged)
+    if a.update_readme and not passed:
+        print(f"{a.update_readme}: not updated, since a kernel did not do as expected")
+    elif a.update_readme:
+        demo_readme.update(a.update_readme, readme_block(left, right, judged))
+        print(f"updated: {a.update_readme}")
+    return 0 if passed else 1
 
 
 if __name__ == "__main__":
