@@ -31,8 +31,6 @@ DEFAULT = {
               "reattach.2cpu.poll", "reset.2cpu.msi", "reset-rescan-healed.1cpu.poll"],
     "kcsan": ["kunit", "storm.poll", "reset.2cpu.msi"],
 }
-# No flavour: the lean kernel of a mutant, for a storm by name
-MUTANT = "mutant"
 
 
 def known():
@@ -95,7 +93,7 @@ def numbers(boot):
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     vm.add_arguments(p)
-    p.add_argument("flavour", choices=[*sorted(DEFAULT), MUTANT])
+    p.add_argument("flavour", choices=sorted(DEFAULT))
     p.add_argument("--kernel", help="default: OUT/kernel/patched-FLAVOUR")
     p.add_argument("--only", default="", help="comma separated names; default: "
                    + "; ".join(f"{k}: {','.join(v)}" for k, v in sorted(DEFAULT.items())))
@@ -103,7 +101,7 @@ def main():
     p.add_argument("--limit", type=float, default=600, help="seconds of the host for a guest")
     a = p.parse_args()
 
-    names = [n for n in a.only.split(",") if n] or DEFAULT.get(a.flavour, [])
+    names = [n for n in a.only.split(",") if n] or DEFAULT[a.flavour]
     unknown = set(names) - set(known())
     if unknown:
         sys.exit(f"sanitized: unknown: {', '.join(sorted(unknown))}; known: {', '.join(known())}")

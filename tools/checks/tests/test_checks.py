@@ -7,7 +7,7 @@ import unittest
 from pathlib import Path
 
 from tools.bench import kernel as K
-from tools.checks import mutants as M, runner as R, static as T
+from tools.checks import runner as R, static as T
 
 
 class Running(unittest.TestCase):
@@ -110,12 +110,6 @@ class Warnings(unittest.TestCase):
             have = Path(fh.name)
             self.assertEqual(K.Kernels.missing("CONFIG_A=y\nCONFIG_B=n\nCONFIG_X=n\n", have), [])
             self.assertEqual(K.Kernels.missing("CONFIG_C=y\nCONFIG_D=n\n", have), ["CONFIG_C=y", "CONFIG_D=n"])
-
-    def test_killers(self):
-        with tempfile.NamedTemporaryFile("w") as fh:
-            fh.write("Why.\n\nX-Killed-by: a, b\n\ndiff --git a/x b/x\n+X-Killed-by: c\n")
-            fh.flush()
-            self.assertEqual(M.killers(Path(fh.name)), ["a", "b"])
 
 
 if __name__ == "__main__":
