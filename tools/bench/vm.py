@@ -35,10 +35,14 @@ SHIFT = 4               # an instruction takes 2^SHIFT ns, if they are counted
 PERIOD_US = 200         # of the hammers
 
 # Documentation/admin-guide/tainted-kernels.rst
-TAINT_MACHINE_CHECK, TAINT_OOT_MODULE, TAINT_SOFTLOCKUP = 0x10, 0x1000, 0x4000
+TAINT_MACHINE_CHECK, TAINT_OOT_MODULE, TAINT_SOFTLOCKUP, TAINT_TEST = 0x10, 0x1000, 0x4000, 0x40000
 
 # What the test says before it does what the kernel has to complain about
 PROVOKED = "is stuck on purpose"
+
+# How PID 1 ends its part of the verdict
+VERDICT = re.compile(r"^# verdict: (pass|fail)$")
+INIT_VALUE = re.compile(r"^# (exit|signal|taint)=(\w+)$")
 
 BLAME = re.compile(r"^(?:[\w-]+ )?([0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]): (.*)")
 ABOUT_ATS = re.compile(r"\b(ATS|ATC)\b")
@@ -84,9 +88,56 @@ class Config:
     smmu2_rid: int = 0              # Requester IDs from here on have a second SMMU
     icount_shift: int = SHIFT
     taint: int = TAINT_OOT_MODULE   # what the kernel may be tainted with in the end
+    skips: dict = dataclasses.field(default_factory=dict)   # {name of a case: why it may be skipped}
     events: str = TRACE_EVENTS      # that a trace has
     provoked: tuple = ()            # splats that there have to be, but only behind PROVOKED
     panics: str = ""                # with what words the kernel is to give up
+
+    def allowed_taint(self):
+        return self.taint | (TAINT_TEST if self.kunit else 0)
+
+
+class Init:
+    """What PID 1 wrote around the test's own lines."""
+
+    def __init__(self, lines):
+        lines = [line.rstrip() for line in lines]
+        self.complaints = [line[len("# init: "):] for line in lines if line.startswith("# init: ")]
+        last = VERDICT.match(lines[-1]) if lines else None
+        self.verdict = last[1] if last else ""
+        self.values = {}
+        for line in lines:
+            found = INIT_VALUE.match(line)
+            if found:
+                self.values.setdefault(found[1], []).append(found[2])
+
+    def number(self, key):
+        """The only value of a key, or None."""
+        try:
+            text, = self.values.get(key, ())
+            return int(text, 0)
+        except ValueError:
+            return None
+
+    def trouble(self, failed, taint):
+        """What is wrong, if so many cases failed and so much taint is allowed.
+
+        The test exits with 1 exactly when a case failed; PID 1 says fail for
+        this, for taint that it was not told of, or for what it has complained of.
+        """
+        found = [f"PID 1: {text}" for text in self.complaints]
+        status, seen = self.number("exit"), self.number("taint")
+        if "signal" in self.values:
+            found.append(f"the test died of signal {self.values['signal'][-1]}")
+        elif status is None and not self.complaints:
+            found.append("no exit status of the test")
+        elif status is not None and status != bool(failed):
+            found.append(f"the test exited with {status}, {failed} cases failed")
+        if seen is None or seen & ~taint:
+            found.append(f"taint {'unknown' if seen is None else f'{seen:#x}'}")
+        if not found and (self.verdict == "pass") == bool(failed):
+            found.append(f"PID 1 says {self.verdict}, {failed} cases failed")
+        return found
 
 
 @dataclasses.dataclass
@@ -98,7 +149,12 @@ class Boot:
     status: int
     ktap: ktap.Ktap
     splats: list
-    finished: bool                  # PID 1 wrote its last line
+    init: Init
+
+    @property
+    def finished(self):
+        """PID 1 wrote its last line."""
+        return bool(self.init.verdict)
 
     def console(self):
         return read(self.out / "console.log")
@@ -142,20 +198,35 @@ class Boot:
         return [r for r in self.config.provoked
                 if not any(re.search(r, s.text) for s in self.provoked())]
 
+    def skipped(self):
+        """[(name, why)] of the cases that did not run, unless the scenario says why.
+
+        Those of KUnit are kunit_log.py's to judge.
+        """
+        if not self.config.scenario:
+            return []
+        whole = [("the whole test", "")] * self.ktap.skipped_whole
+        return whole + [(c.name, c.reason) for c in self.ktap.skipped()
+                        if c.name not in self.config.skips]
+
     def trouble(self):
         """What makes this boot worthless, whatever the cases say."""
         found = []
         if self.timed_out:
             found.append(f"no end after {self.config.limit:.0f} s")
+        elif self.status:
+            found.append(f"QEMU ended with {self.status}")
         elif not self.finished and not self.panicked():
-            found.append(f"the guest died (QEMU: {self.status})")
+            found.append("the guest died")
         if self.config.scenario and not self.panicked():
             found += self.ktap.problems
-            taint = self.ktap.number("taint")
-            if self.finished and (taint is None or taint & ~self.config.taint):
-                found.append(f"taint {self.ktap.values.get('taint')}")
-            if "signal" in self.ktap.values:
-                found.append(f"the test died of signal {self.ktap.values['signal']}")
+            ran = self.ktap.values.get("scenario")
+            if self.ktap.cases and ran != self.config.scenario:
+                found.append(f"the verdict is of the scenario {ran}")
+        found += [f"skipped: {name}" + (f": {why}" if why else "") for name, why in self.skipped()]
+        if self.finished:
+            failed = len(self.ktap.failed()) if self.config.scenario else 0
+            found += self.init.trouble(failed, self.config.allowed_taint())
         provoked = self.provoked()
         bad = [s for s in self.splats if s not in provoked]
         found += [f"console.log:{s.lineno}: {s.reason}: {s.text}" for s in bad[:3]]
@@ -202,7 +273,8 @@ def qemu_argv(qemu, image, initrd, cfg):
     if cfg.trace:
         argv += ["-trace", "events=trace.events,file=trace.log"]
     words = ["console=ttyAMA0", "panic=-1", "nokaslr", "iommu.strict=1",
-             f"kunit.enable={int(cfg.kunit)}", *cfg.append]
+             f"kunit.enable={int(cfg.kunit)}", *cfg.append,
+             f"ats.taint={cfg.allowed_taint():#x}"]
     if cfg.scenario:
         if cfg.program != initramfs.FENCE:
             words.append(f"ats.program={cfg.program}")
@@ -236,11 +308,15 @@ def boot(qemu, kernel, initrd, cfg, out):
             except BaseException:
                 os.killpg(child.pid, signal.SIGKILL)
                 raise
+    return read_boot(out, cfg, time.monotonic() - start, timed_out, status)
+
+
+def read_boot(out, cfg, seconds=0.0, timed_out=False, status=0):
+    """The Boot whose logs are in a directory."""
     verdict = read(out / "verdict.log").splitlines()
-    finished = any(line.startswith("# verdict: ") for line in verdict[-1:])
     console = read(out / "console.log").splitlines()
-    return Boot(out, cfg, time.monotonic() - start, timed_out, status,
-                ktap.Ktap(console if cfg.kunit else verdict), splats.scan(console), finished)
+    return Boot(out, cfg, seconds, timed_out, status,
+                ktap.Ktap(console if cfg.kunit else verdict), splats.scan(console), Init(verdict))
 
 
 class Bench:

@@ -3,10 +3,10 @@
  * PID 1 of a guest that runs one scenario and powers off.
  *
  * The kernel command line says what to run: ats.scenario=NAME, of the program
- * /ats_fence or ats.program=NAME, and every other ats.KEY=VALUE is handed to it
- * as KEY=VALUE. The console stays the
- * kernel's alone; the verdict goes to the second serial port, so that nothing
- * the kernel prints can be taken for one. The last line there,
+ * /ats_fence or ats.program=NAME, and with what the kernel may be tainted in the
+ * end: ats.taint=MASK. Every other ats.KEY=VALUE is handed to the program as
+ * KEY=VALUE. The console stays the kernel's alone; the verdict goes to the
+ * second serial port, so that nothing the kernel prints can be taken for one. The last line there,
  * "# verdict: pass" or "# verdict: fail", tells a finished run from a guest
  * that died.
  *
@@ -38,12 +38,10 @@
 #define DEBUGFS		"/sys/kernel/debug"
 #define GCOV		DEBUGFS "/gcov"
 
-/* Documentation/admin-guide/tainted-kernels.rst: ours is out of tree */
-#define TAINT_OOT_MODULE	0x1000
-
 static char cmdline[4096];
 static char program[64] = "/" PROGRAM;
 static char *args[32] = { program };
+static unsigned long allowed_taint;
 static bool failed;
 
 static void fail(const char *what)
@@ -151,6 +149,8 @@ static void read_cmdline(void)
 			args[1] = word + 9;
 		else if (!strncmp(word, "program=", 8))
 			snprintf(program, sizeof(program), "/%s", word + 8);
+		else if (!strncmp(word, "taint=", 6))
+			allowed_taint = strtoul(word + 6, NULL, 0);
 		else if (n < ARRAY_SIZE(args) - 1)
 			args[n++] = word;
 	}
@@ -194,7 +194,7 @@ static void run_test(void)
 		failed = true;
 }
 
-static void check_taint(unsigned long allowed)
+static void check_taint(void)
 {
 	unsigned long taint = ~0UL;
 	FILE *f = fopen("/proc/sys/kernel/tainted", "r");
@@ -204,7 +204,7 @@ static void check_taint(unsigned long allowed)
 	if (f)
 		fclose(f);
 	printf("# taint=%#lx\n", taint);
-	if (taint & ~allowed)
+	if (taint & ~allowed_taint)
 		failed = true;
 }
 
@@ -214,17 +214,16 @@ int main(void)
 	open_verdict();
 	read_cmdline();
 
-	/* A boot for what the kernel itself runs, such as KUnit */
-	if (!args[1]) {
+	if (args[1]) {
+		load_module();
+		if (!failed) {
+			run_test();
+			unload_module();
+		}
+	} else {
+		/* A boot for what the kernel itself runs, such as KUnit */
 		printf("# exit=0\n");
-		finish();
 	}
-
-	load_module();
-	if (!failed) {
-		run_test();
-		unload_module();
-	}
-	check_taint(TAINT_OOT_MODULE);
+	check_taint();
 	finish();
 }

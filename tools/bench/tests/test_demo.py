@@ -9,8 +9,7 @@ import unittest
 from pathlib import Path
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-from tools import ktap
-from tools.bench import demo, splats, vm
+from tools.bench import demo, vm
 
 FIXTURES = Path(HERE) / "fixtures/demo"
 
@@ -22,11 +21,7 @@ def side(state, edit=lambda name, text: text):
         shutil.copytree(FIXTURES / state, out)
         for path in out.iterdir():
             path.write_text(edit(path.name, path.read_text()))
-        console = (out / "console.log").read_text().splitlines()
-        verdict = (out / "verdict.log").read_text().splitlines()
-        boot = vm.Boot(out, vm.Config("demo"), 1.0, False, 0, ktap.Ktap(verdict),
-                        splats.scan(console), True)
-        return demo.Side(boot)
+        return demo.Side(vm.read_boot(out, vm.Config("demo"), 1.0))
 
 
 class Screen(unittest.TestCase):

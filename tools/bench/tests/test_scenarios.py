@@ -20,12 +20,14 @@ class FakeBoot(vm.Boot):
 
 
 def boot(bad=(), finished=True, console=(), **values):
-    values = {"escapes": 0, "corrupted": 0, "rejected": 138, "taint": "0x1000",
+    values = {"scenario": "one-dead-of-three", "escapes": 0, "corrupted": 0, "rejected": 138,
               "ep1.target": 1, "ep1.accepted_after": values.get("escapes", 0), **values}
     lines = [f"1..{len(CASES)}"] + [f"# {k}={v}" for k, v in values.items()]
     lines += [f"{'not ok' if n in bad else 'ok'} {n} {c}" for n, c in enumerate(CASES, 1)]
+    if finished:
+        lines += [f"# exit={int(bool(bad))}", "# taint=0x1000", f"# verdict: {'fail' if bad else 'pass'}"]
     result = FakeBoot(Path("/nowhere"), vm.Config("one-dead-of-three"), 1.0, False, 0,
-                      ktap.Ktap(lines), splats.scan(console), finished)
+                      ktap.Ktap(lines), splats.scan(console), vm.Init(lines))
     result.log = console
     return result
 
@@ -203,7 +205,7 @@ class Panics(unittest.TestCase):
 class KUnit(unittest.TestCase):
     def judge(self, text):
         b = vm.Boot(Path("/nowhere"), vm.Config(kunit=True), 1.0, False, 0,
-                     ktap.Ktap(text.splitlines()), [], True)
+                     ktap.Ktap(text.splitlines()), [], vm.Init(["# exit=0", "# taint=0x40000", "# verdict: pass"]))
         return good(scenarios.judge_kunit(b, "patched"))
 
     SUITE = scenarios.KUNIT_SUITE

@@ -21,6 +21,7 @@ class Argv(unittest.TestCase):
         self.assertIn("id=ep0,addr=1.0,ats=on", line)
         self.assertIn("id=ep4,addr=5.0,ats=off", line)
         self.assertIn("ats.scenario=reset ats.timeout_us=200000 ats.late_us=5", argv[-1])
+        self.assertIn("ats.taint=0x1000 ", argv[-1])
         self.assertNotIn("-icount", argv)
         self.assertNotIn("-trace", argv)
 
@@ -34,12 +35,12 @@ class Argv(unittest.TestCase):
     def test_another_program(self):
         argv = self.argv(scenario="chain", program="ats_reset", append=("watchdog_thresh=5",),
                          devices=("pcie-root-port,id=rp",), icount=True, icount_shift=8)
-        self.assertIn("watchdog_thresh=5 ats.program=ats_reset ats.scenario=chain", argv[-1])
+        self.assertIn("watchdog_thresh=5 ats.taint=0x1000 ats.program=ats_reset ats.scenario=chain", argv[-1])
         self.assertEqual(argv[argv.index("pcie-root-port,id=rp") - 1], "-device")
         self.assertEqual(argv[argv.index("-icount") + 1], "shift=8,sleep=off")
 
     def test_no_scenario_no_options_for_the_guest(self):
-        self.assertNotIn("ats.", self.argv(kunit=True)[-1])
+        self.assertNotIn("ats.scenario", self.argv(kunit=True)[-1])
         self.assertIn("kunit.enable=1", self.argv(kunit=True)[-1])
 
 
@@ -56,7 +57,7 @@ class Boots(unittest.TestCase):
         kw.setdefault("scenario", "reset")
         return vm.boot(qemu, self.dir, self.dir / "i.cpio", vm.Config(**kw), self.dir / "out")
 
-    GOOD = "1..1\\n# escapes=0\\nok 1 a\\n# exit=0\\n# taint=0x1000\\n# verdict: pass\\n"
+    GOOD = "1..1\\n# scenario=reset\\n# escapes=0\\nok 1 a\\n# exit=0\\n# taint=0x1000\\n# verdict: pass\\n"
 
     def test_good(self):
         b = self.boot(f"echo hello > console.log; printf '{self.GOOD}' > verdict.log")
@@ -74,7 +75,12 @@ class Boots(unittest.TestCase):
 
     def test_death_without_a_verdict(self):
         b = self.boot("printf '1..1\\nok 1 a\\n' > verdict.log; exit 3")
-        self.assertEqual(b.trouble(), ["the guest died (QEMU: 3)"])
+        self.assertIn("QEMU ended with 3", b.trouble())
+        self.assertIn("the guest died", self.boot("printf '1..1\\nok 1 a\\n' > verdict.log").trouble())
+
+    def test_qemu_dies_behind_the_verdict(self):
+        self.assertEqual(self.boot(f"printf '{self.GOOD}' > verdict.log; kill -SEGV $$").trouble(),
+                         ["QEMU ended with -11"])
 
     def test_silence(self):
         self.assertIn("no result line", self.boot("exit 0").trouble())

@@ -231,6 +231,7 @@ int main(int argc, char **argv)
 	ksft_print_header();
 	p = ats_choose(argc, argv, programs, ARRAY_SIZE(programs),
 		       sizeof(programs[0]), more);
+	ksft_print_msg("scenario=%s\n", p->sc.name);
 	p->run();
 	ksft_finished();
 }
