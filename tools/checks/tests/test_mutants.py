@@ -133,10 +133,9 @@ class Scenarios(unittest.TestCase):
     def test_words_of_vm(self):
         """The words by which a guest that has not ended is told from others are vm.py's."""
         with tempfile.TemporaryDirectory(prefix="atc-test.") as tmp:
-            empty = ktap.Ktap([])
             cfg = vm.Config("reset", limit=M.LIMIT)
-            hung = vm.Boot(Path(tmp), cfg, 60.0, True, -9, empty, [], False).trouble()
-            died = vm.Boot(Path(tmp), cfg, 1.0, False, 0, empty, [], False).trouble()
+            hung = vm.read_boot(Path(tmp), cfg, 60.0, timed_out=True, status=-9).trouble()
+            died = vm.read_boot(Path(tmp), cfg, 1.0).trouble()
         self.assertTrue(any(M.HUNG in line for line in hung))
         self.assertTrue(any(M.DIED in line for line in died))
 
