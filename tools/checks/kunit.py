@@ -16,7 +16,9 @@ from tools import PY, TOP, command, ktap
 # Cases that a suite has at least, by kernel
 SUITES = {
     "unpatched": {"arm-smmu-v3-kunit-test": 25},
-    "patched": {"arm-smmu-v3-kunit-test": 25, "arm-smmu-v3-atc-kunit-test": 150},
+    "patched": {"arm-smmu-v3-kunit-test": 25, "arm-smmu-v3-atc-queue": 55, "arm-smmu-v3-atc-fence": 165,
+                "arm-smmu-v3-atc-vcmdq": 15, "arm-smmu-v3-atc-race": 57, "arm-smmu-v3-atc-master": 8,
+                "arm-smmu-v3-atc-reset": 24, "arm-smmu-v3-atc-guest": 14},
 }
 CPUS = 4            # the fake SMMU and two flushes have one each
 

@@ -1,0 +1,405 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * KUnit tests of the command queue, on a fake SMMU: who learns of an error, what
+ * becomes of the commands around it, and what happens when no command is
+ * consumed any more.
+ *
+ * Copyright (C) 2026 The ATC fence authors
+ */
+#include <linux/delay.h>
+
+#include "arm-smmu-v3-fake.h"
+
+#define FAKE_ILLEGAL	CMDQ_ERR_CERROR_ILL_IDX
+#define FAKE_ABORT	CMDQ_ERR_CERROR_ABT_IDX
+
+/* Issue @n TLBIs and a CMD_SYNC, and expect what that returns */
+static void fake_expect_sync(struct kunit *test, int n, int ret)
+{
+	KUNIT_EXPECT_EQ(test, ret, fake_issue_tlbi(test, n, true));
+}
+
+/* The same without a CMD_SYNC: an error is not known yet */
+static void fake_expect_no_sync(struct kunit *test, int n)
+{
+	KUNIT_EXPECT_EQ(test, 0, fake_issue_tlbi(test, n, false));
+}
+
+static void fake_expect_atc_inv(struct kunit *test, unsigned int i, int ret)
+{
+	KUNIT_EXPECT_EQ(test, ret, fake_issue_atc_inv(test, i));
+}
+
+/* Go round until the next list begins in slot @idx */
+static void fake_go_to_slot(struct kunit *test, u32 idx)
+{
+	struct fake_smmu *fake = test->priv;
+	u32 n;
+
+	fake_settle(fake);
+	n = (idx - fake->queues[0].cons) % FAKE_Q_ENTS;
+	for (; n; n -= min(n, CMDQ_BATCH_ENTRIES))
+		fake_expect_no_sync(test, min(n, CMDQ_BATCH_ENTRIES));
+	fake_settle(fake);
+}
+
+/*
+ * Errors
+ */
+
+static void arm_smmu_atc_test_queue_healthy(struct kunit *test)
+{
+	int i;
+
+	/* Twice round the queue */
+	for (i = 0; i < FAKE_Q_ENTS / 16; i++)
+		fake_expect_sync(test, 31, 0);
+	fake_expect_seen(test, .tlbis = FAKE_Q_ENTS / 16 * 31,
+			 .syncs = FAKE_Q_ENTS / 16);
+}
+
+static void arm_smmu_atc_test_queue_error_to_owner(struct kunit *test)
+{
+	fake_attach(test, 2);
+	fake_kill(test, 0);
+
+	fake_expect_no_sync(test, 3);
+	fake_expect_atc_inv(test, 0, -ETIMEDOUT);
+	fake_expect_sync(test, 3, 0);
+	fake_expect_atc_inv(test, 1, 0);
+	fake_expect_atc_inv(test, 0, -ETIMEDOUT);
+	fake_expect_no_errs_left(test);
+}
+
+/*
+ * An error at any place of a list is its owner's, across the end of the queue.
+ * The last place is that of the CMD_SYNC. With MSIs this takes two seconds,
+ * because what replaces the CMD_SYNC sends none.
+ */
+static void arm_smmu_atc_test_queue_error_in_wrap(struct kunit *test)
+{
+	unsigned int i;
+
+	for (i = 0; i < 6; i++) {
+		fake_go_to_slot(test, FAKE_Q_ENTS - 3);
+		fake_fault(test, i, FAKE_ILLEGAL);
+		fake_expect_sync(test, 5, -EIO);
+		fake_expect_sync(test, 5, 0);
+		fake_expect_no_errs_left(test);
+	}
+}
+
+static void arm_smmu_atc_test_queue_error_behind_list(struct kunit *test)
+{
+	/* The first command of the next list, which has no CMD_SYNC */
+	fake_fault(test, 6, FAKE_ILLEGAL);
+	fake_expect_sync(test, 5, 0);
+	fake_expect_no_sync(test, 1);
+	fake_expect_sync(test, 1, 0);
+}
+
+static void arm_smmu_atc_test_queue_stale_error(struct kunit *test)
+{
+	struct fake_smmu *fake = test->priv;
+	int i;
+
+	/* The next submitter finds it, and records it for an owner that is gone */
+	fake_fault(test, 0, FAKE_ILLEGAL);
+	fake_expect_no_sync(test, 1);
+	fake_expect_sync(test, 1, 0);
+	KUNIT_EXPECT_EQ(test, fake->smmu.cmdq.nr_errs, 1);
+
+	/* The record goes when its slot is used again */
+	for (i = 0; i < FAKE_Q_ENTS / 32; i++)
+		fake_expect_sync(test, 31, 0);
+	fake_expect_no_errs_left(test);
+}
+
+static void arm_smmu_atc_test_queue_error_twice(struct kunit *test)
+{
+	struct fake_smmu *fake = test->priv;
+
+	fake_attach(test, 2);
+	fake->one_at_a_time = true;
+	fake_kill(test, 0);
+	fake_kill(test, 1);
+
+	/* The same CMD_SYNC stops the queue for the one and for the other */
+	KUNIT_EXPECT_EQ(test, -ETIMEDOUT, fake_issue_batch(test, 2));
+	fake_expect_seen(test, .atc_invs = 2, .syncs = 1, .errors = 2);
+	fake_expect_no_errs_left(test);
+	fake_expect_sync(test, 1, 0);
+}
+
+/* The same CMD_SYNC stops the queue again and again, and completes at last */
+FAKE_SCENARIO(queue_sticky, .dead = { 0, 1 }, .sticky = 5,
+	      .seen = { .atc_invs = 1, .cfgi_stes = 1, .syncs = 2,
+			.errors = 1 + 5 },
+	      .fenced = { 0, 1 })
+
+static void arm_smmu_atc_test_queue_illegal(struct kunit *test)
+{
+	fake_fault(test, 1, FAKE_ILLEGAL);
+	fake_expect_sync(test, 3, -EIO);
+	/* The illegal one was made a CMD_SYNC, so that the queue can go on */
+	fake_expect_seen(test, .tlbis = 2, .syncs = 2, .errors = 1);
+}
+
+static void arm_smmu_atc_test_queue_abort(struct kunit *test)
+{
+	fake_fault(test, 1, FAKE_ABORT);
+	fake_expect_sync(test, 3, 0);
+	/* It could not be fetched at first */
+	fake_expect_seen(test, .tlbis = 3, .syncs = 1, .errors = 1);
+}
+
+/* The queue stops, and is filled by submitters that wait for no command */
+static void arm_smmu_atc_test_queue_full(struct kunit *test)
+{
+	int i;
+
+	fake_fault(test, 0, FAKE_ILLEGAL);
+	for (i = 0; i <= FAKE_Q_ENTS / 32; i++)
+		fake_expect_no_sync(test, 32);
+	fake_expect_sync(test, 1, 0);
+	fake_expect_seen(test, .tlbis = FAKE_Q_ENTS + 32, .syncs = 2,
+			 .errors = 1);
+}
+
+/* Only CMDQ_ERR is acknowledged: fake_check_gerrorn() checks that, too */
+static void arm_smmu_atc_test_queue_other_gerror(struct kunit *test)
+{
+	struct fake_smmu *fake = test->priv;
+	u32 __iomem *gerror = fake->smmu.cmdq.gerror_reg;
+	u32 __iomem *gerrorn = fake->smmu.cmdq.gerrorn_reg;
+
+	writel(GERROR_EVTQ_ABT_ERR, gerror);
+	fake_fault(test, 0, FAKE_ABORT);
+	fake_expect_sync(test, 1, 0);
+	KUNIT_EXPECT_EQ(test, readl(gerror) ^ readl(gerrorn),
+			GERROR_EVTQ_ABT_ERR);
+}
+
+static void fake_expect_not_taken(struct kunit *test, u32 gerror)
+{
+	struct fake_smmu *fake = test->priv;
+	struct arm_smmu_cmdq *cmdq = &fake->smmu.cmdq;
+
+	writel(FIELD_PREP(CMDQ_CONS_ERR, FAKE_ILLEGAL), cmdq->q.cons_reg);
+	writel(gerror, cmdq->gerror_reg);
+	KUNIT_EXPECT_FALSE(test, arm_smmu_cmdq_take_error(&fake->smmu, cmdq));
+	KUNIT_EXPECT_EQ(test, readl(cmdq->gerrorn_reg), 0);
+	KUNIT_EXPECT_EQ(test, le64_to_cpu(cmdq->q.base[0]), FAKE_POISON);
+	fake_expect_no_errs_left(test);
+}
+
+static void arm_smmu_atc_test_take_no_error(struct kunit *test)
+{
+	/* CMDQ_CONS.ERR means nothing then */
+	fake_expect_not_taken(test, 0);
+	fake_expect_not_taken(test, GERROR_EVTQ_ABT_ERR);
+}
+
+static void arm_smmu_atc_test_take_service_failure(struct kunit *test)
+{
+	fake_expect_not_taken(test, GERROR_SFM_ERR | GERROR_CMDQ_ERR);
+}
+
+static void arm_smmu_atc_test_queue_off(struct kunit *test)
+{
+	fake_switch(test->priv, false);
+	fake_expect_sync(test, 1, -ENODEV);
+	fake_expect_seen(test, .syncs = 0);
+}
+
+/*
+ * The end of an SMMU
+ */
+
+static void fake_fail_at(struct fake_smmu *fake, const struct arm_smmu_cmd *cmd)
+{
+	u32 __iomem *gerror = fake->smmu.cmdq.gerror_reg;
+
+	if (fake->log_num != fake->go_at)
+		return;
+
+	writel(readl(gerror) ^ GERROR_SFM_ERR, gerror);
+	fake->failed = true;
+	WRITE_ONCE(fake->hung_until, ktime_add_ms(ktime_get(), FAKE_UNSEEN_MS));
+}
+
+/* Flushes have returned because no transaction passes, fenced or not */
+static void fake_expect_stopped(struct kunit *test)
+{
+	struct fake_smmu *fake = test->priv;
+	struct arm_smmu_cmdq *cmdq = &fake->smmu.cmdq;
+	u32 prod = readl(cmdq->q.prod_reg);
+
+	KUNIT_EXPECT_TRUE(test, fake->smmu.stopped);
+	KUNIT_EXPECT_TRUE(test, readl(fake->smmu.base + ARM_SMMU_GBPA) &
+				GBPA_ABORT);
+	KUNIT_EXPECT_FALSE(test, fake_is_translating(fake));
+
+	/* No submitter waits any more, or gets a place in the queue */
+	fake_expect_sync(test, 1, -ENODEV);
+	KUNIT_EXPECT_EQ(test, -ENODEV, fake_issue_tlbi(test, 1, false));
+	fake_flush(test);
+	KUNIT_EXPECT_EQ(test, readl(cmdq->q.prod_reg), prod);
+	irq_work_sync(&fake->smmu.stop_work);
+	KUNIT_EXPECT_EQ(test, fake->stops_logged, 1);
+}
+
+/* Service Failure Mode at the @nth command */
+static void fake_expect_stop_at(struct kunit *test, unsigned int nth)
+{
+	struct fake_smmu *fake = test->priv;
+	struct arm_smmu_cmdq *cmdq = &fake->smmu.cmdq;
+
+	fake->before_cmd = fake_fail_at;
+	fake->go_at = nth;
+	fake_attach(test, 2);
+	fake_kill(test, 0);
+	fake_flush(test);
+
+	fake_expect_stopped(test);
+	/* None of it is acknowledged */
+	fake_check_gerrorn(&fake->queues[0]);
+	KUNIT_EXPECT_EQ(test, readl(cmdq->gerror_reg) ^
+			      readl(cmdq->gerrorn_reg), GERROR_SFM_ERR);
+}
+
+static void arm_smmu_atc_test_service_failure_in_retry(struct kunit *test)
+{
+	/* Two CMD_ATC_INVs and a CMD_SYNC, and one CMD_ATC_INV before it */
+	fake_expect_stop_at(test, 4);
+	fake_expect_none_fenced(test);
+}
+
+/* The CMD_CFGI_STE of a fence: the SMMU may not have executed it */
+static void arm_smmu_atc_test_service_failure_in_fence(struct kunit *test)
+{
+	fake_expect_stop_at(test, 5);
+}
+
+static void fake_fault_at_next_cfgi(struct fake_smmu *fake)
+{
+	/* After the CMD_SYNC, or two of which one was a CMD_CFGI_STE */
+	fake->fault_at = fake->log_num + (fake->errors == 1 ? 1 : 2);
+	fake->fault = FAKE_ILLEGAL;
+}
+
+/* An SMMU that never executes CMD_CFGI_STE is stopped after eight tries */
+static void arm_smmu_atc_test_cfgi_never(struct kunit *test)
+{
+	struct fake_smmu *fake = test->priv;
+
+	fake_attach(test, 1);
+	fake->on_error = fake_fault_at_next_cfgi;
+	fake_kill(test, 0);
+	fake_flush(test);
+	fake_expect_seen(test, .atc_invs = 1, .syncs = 1 + 2 * 8,
+			 .errors = 1 + 8);
+	fake_expect_stopped(test);
+}
+
+/*
+ * Waiting
+ */
+
+/* The driver waits on after its own timeout, which is no answer */
+FAKE_SCENARIO(late_answer, .late_us = ARM_SMMU_POLL_TIMEOUT_US * 5 / 4,
+	      .seen = { .atc_invs = 1, .syncs = 1 })
+
+/*
+ * A queue that stands still is filled: what the hardware has not consumed must
+ * not be overwritten, and a timeout of the driver must not end the wait. With
+ * MSIs the driver looks at CONS after two of them.
+ */
+#define FAKE_HANG_MS	(ARM_SMMU_POLL_TIMEOUT_US / 1000 * 28 / 10)
+
+static int fake_wait_thread(struct fake_thread *thread)
+{
+	struct fake_smmu *fake = thread->test->priv;
+	ktime_t until = ktime_add_ms(ktime_get(), FAKE_HANG_MS);
+	int ret;
+
+	WRITE_ONCE(fake->hung_until, until);
+	ret = fake_issue_tlbi(thread->test, 3, true);
+	return ret ?: ktime_before(ktime_get(), until);
+}
+
+static int fake_fill_thread(struct fake_thread *thread)
+{
+	struct arm_smmu_cmd cmd;
+	struct fake_smmu *fake = thread->test->priv;
+	int i, ret = 0;
+
+	/* The other thread has got its place in the queue */
+	while (!readl(fake->smmu.cmdq.q.prod_reg))
+		cpu_relax();
+
+	for (i = 0; i < 2 * FAKE_Q_ENTS && !ret; i++) {
+		cmd = arm_smmu_make_cmd_tlbi(CMDQ_OP_TLBI_NH_ALL, i, 0);
+		ret = arm_smmu_cmdq_issue_cmdlist(&fake->smmu,
+						  &fake->smmu.cmdq, &cmd, 1,
+						  false);
+	}
+	return ret;
+}
+
+/* Each was consumed once, and in their order */
+static void fake_expect_all_filled(struct kunit *test)
+{
+	struct fake_smmu *fake = test->priv;
+	unsigned int i, asid, n = 0;
+
+	for (i = 0; i < fake->log_num; i++) {
+		if (fake_log_op(fake, i) != CMDQ_OP_TLBI_NH_ALL)
+			continue;
+		asid = FIELD_GET(CMDQ_TLBI_0_ASID, fake->log[i].cmd.data[0]);
+		KUNIT_EXPECT_EQ(test, asid, n);
+		n++;
+	}
+	KUNIT_EXPECT_EQ(test, n, 2 * FAKE_Q_ENTS);
+}
+
+static void arm_smmu_atc_test_hang(struct kunit *test)
+{
+	struct fake_smmu *fake = test->priv;
+	struct fake_thread threads[2];
+
+	fake->smmu.options |= ARM_SMMU_OPT_MSIPOLL;
+	WRITE_ONCE(fake->hung_until, KTIME_MAX);
+	fake_run(test, threads, 2, 2, fake_wait_thread, fake_fill_thread);
+	KUNIT_EXPECT_EQ(test, threads[0].ret, 0);
+	KUNIT_EXPECT_EQ(test, threads[1].ret, 0);
+	fake_settle(fake);
+	fake_expect_all_filled(test);
+	fake_expect_seen(test, .tlbis = 3, .syncs = 1);
+	KUNIT_EXPECT_FALSE(test, fake->smmu.stopped);
+}
+
+static struct kunit_case arm_smmu_atc_queue_cases[] = {
+	FAKE_CASE(take_no_error),
+	FAKE_CASE(take_service_failure),
+	FAKE_CASE_MODES(queue_healthy),
+	FAKE_CASE_MODES(queue_error_to_owner),
+	FAKE_CASE_MODES(queue_error_in_wrap),
+	FAKE_CASE_MODES(queue_error_behind_list),
+	FAKE_CASE_MODES(queue_stale_error),
+	FAKE_CASE_MODES(queue_error_twice),
+	FAKE_CASE_MODES(queue_sticky),
+	FAKE_CASE(queue_illegal),
+	FAKE_CASE(queue_abort),
+	FAKE_CASE_MODES(queue_full),
+	FAKE_CASE_MODES(queue_other_gerror),
+	FAKE_CASE(queue_off),
+	FAKE_CASE(service_failure_in_retry),
+	FAKE_CASE(service_failure_in_fence),
+	FAKE_CASE(cfgi_never),
+	FAKE_CASE(late_answer),
+	FAKE_CASE(hang),
+	{},
+};
+
+FAKE_SUITE("queue", arm_smmu_atc_queue_cases);
