@@ -435,9 +435,9 @@ class Detail(Picture):
             self.out.append(tag("text", f"{len(escapes)} writes escape{more}", x=self.axis.x(escapes[0]) + 4,
                                 y=base + 14, class_="escapes"))
         if refused:
-            self.out.append(tag("text", f"{len(refused)} writes refused, 0 escape" if not escapes else
-                                f"{len(refused)} refused", x=self.axis.x(refused[0]) + 4, y=base - 6,
-                                class_="refusals"))
+            more = "" if self.narrow or escapes else ", 0 escape"
+            self.out.append(tag("text", f"{len(refused)} writes refused{more}", x=self.axis.x(refused[0]) + 4,
+                                y=base - 6, class_="refusals"))
 
 
 def draw(kind, courses, lanes, origins, lo, hi):
