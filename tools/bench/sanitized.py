@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 from tools import ktap
-from tools.bench import initramfs, qtrace, scenarios, vm
+from tools.bench import initramfs, kunit_log, qtrace, scenarios, vm
 
 KUNIT_CPUS = 4          # the fake SMMU and two flushes have one each
 MEMORY = 512            # MiB: shadow and quarantine take their part
@@ -78,9 +78,9 @@ def judge_storm(boot):
     return tests
 
 
-def judge(name, boot):
+def judge(name, boot, planned):
     if name == "kunit":
-        return scenarios.judge_kunit(boot, "patched")
+        return scenarios.judge_kunit(boot, "patched", planned)
     return judge_storm(boot) if name in STORMS else scenarios.judge_patched(boot)
 
 
@@ -110,13 +110,14 @@ def main():
     report = ktap.Writer(len(names))
     try:
         bench.prepare(kernel, sorted({config(n, 0, 0).program for n in names}))
-    except initramfs.BuildError as e:
+        planned = kunit_log.planned(a.out, "patched")
+    except (initramfs.BuildError, kunit_log.SourceError) as e:
         report.test(a.flavour, [(False, str(e).splitlines()[0])])
         return 1
     for name in names:
         out = bench.out / a.flavour / name
         boot = bench.boot(kernel, config(name, a.limit, a.seed), out)
-        if not report.test(name, judge(name, boot), numbers(boot)):
+        if not report.test(name, judge(name, boot, planned), numbers(boot)):
             report.comment(f"logs: {out}")
     return report.close()
 

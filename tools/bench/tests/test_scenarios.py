@@ -203,25 +203,32 @@ class Panics(unittest.TestCase):
 
 
 class KUnit(unittest.TestCase):
-    def judge(self, text):
-        b = vm.Boot(Path("/nowhere"), vm.Config(kunit=True), 1.0, False, 0,
-                     ktap.Ktap(text.splitlines()), [], vm.Init(["# exit=0", "# taint=0x40000", "# verdict: pass"]))
-        return good(scenarios.judge_kunit(b, "patched"))
+    GOOD = "1..1\n    1..1\n    ok 1 case\nok 1 suite\n"
 
-    SUITE = scenarios.KUNIT_SUITE
+    def judge(self, text, verdict="pass", **wanted):
+        b = FakeBoot(Path("/nowhere"), vm.Config(kunit=True), 1.0, False, 0, ktap.Ktap(text.splitlines()), [],
+                     vm.Init(["# exit=0", "# taint=0x40000", f"# verdict: {verdict}"]))
+        b.log = text.splitlines()
+        return good(scenarios.judge_kunit(b, "patched", wanted or {"suite": {"case": False}}))
 
     def test_good(self):
-        self.assertTrue(self.judge(f"1..1\n    1..1\n    ok 1 case\nok 1 {self.SUITE}\n"))
+        self.assertTrue(self.judge(self.GOOD))
 
     def test_a_suite_without_cases_has_not_run(self):
-        self.assertFalse(self.judge(f"1..1\nok 1 {self.SUITE}\n"))
-        self.assertFalse(self.judge(f"1..1\n    1..25\nok 1 {self.SUITE}\n"))
+        self.assertFalse(self.judge("1..1\nok 1 suite\n"))
+        self.assertFalse(self.judge("1..1\n    1..25\nok 1 suite\n"))
 
-    def test_failed_case(self):
-        self.assertFalse(self.judge(f"1..1\n    1..1\n    not ok 1 case\nok 1 {self.SUITE}\n"))
+    def test_failed_skipped_or_missing_case(self):
+        self.assertFalse(self.judge(self.GOOD.replace("ok 1 case", "not ok 1 case")))
+        self.assertFalse(self.judge(self.GOOD.replace("case", "case # SKIP why")))
+        self.assertFalse(self.judge(self.GOOD, suite={"case": False, "more": False}))
 
-    def test_other_suites_only(self):
-        self.assertFalse(self.judge("1..1\n    1..1\n    ok 1 case\nok 1 other\n"))
+    def test_the_suite_of_the_series_is_missing(self):
+        self.assertFalse(self.judge(self.GOOD, suite={"case": False}, series={"case": False}))
+
+    def test_pid_1_has_a_say(self):
+        self.assertFalse(self.judge(self.GOOD, "fail"))
+        self.assertFalse(self.judge(self.GOOD, ""))
 
 
 class Table(unittest.TestCase):
