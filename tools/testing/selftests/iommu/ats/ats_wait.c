@@ -534,8 +534,9 @@ static void flow_stop(void)
 	for (n = 0; n < nr_acts(); n++) {
 		snprintf(name, sizeof(name), "act%u", n);
 		print_flush(n ? name : "flush", &flushes[n]);
-		/* The first may begin a little earlier than the others */
-		in_time &= flushes[n].ns >= (stop_ms - !!n * 1000) * 1000000ULL;
+		/* However late it began: the queue stands still since the first */
+		in_time &= flushes[n].end >= flushes[0].start +
+					     stop_ms * 1000000ULL;
 	}
 	for (ep = 0; ep < NR_EPS; ep++) {
 		if (!(lay.part & EP(ep)))
