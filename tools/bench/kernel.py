@@ -324,15 +324,17 @@ class Kernels:
         """Compile and check files that the guest's config leaves out.
 
         With arm64's defconfig, as single objects. Returns what compiler and
-        sparse said of these very files.
+        sparse said of these very files, and which of them both have seen.
         """
         obj = self.out / "obj/defconfig"
         obj.mkdir(parents=True, exist_ok=True)
         self.switch("patched")
         make = [a if not a.startswith("O=") else f"O={obj}" for a in self.make()]
-        said = []
+        said, checked = [], set()
 
         def watch(line):
+            if line.startswith("  CHECK "):
+                checked.add(clean_path(line.split()[-1], self.tree))
             found = DIAGNOSTIC.match(line)
             if found and clean_path(found["file"], self.tree) in names:
                 said.append(f"{clean_path(found['file'], self.tree)}: {found['text']}")
@@ -341,7 +343,7 @@ class Kernels:
         for name in names:
             (obj / name).with_suffix(".o").unlink(missing_ok=True)
         step.run([*make, *SPARSE_ARGS, *[n[:-2] + ".o" for n in names]], env=self.env(), watch=watch)
-        return said
+        return said, {n for n in checked if (obj / n).with_suffix(".o").exists()}
 
     def sparse_control(self, step):
         """Does sparse report a planted defect? Returns what it said."""
@@ -351,6 +353,7 @@ class Kernels:
         (work / "Kbuild").write_text("obj-m := planted.o\n")
         (work / "planted.c").write_text(
             "#include <linux/module.h>\n"
+            "static const int planted_const = 1;\n"
             "__le64 planted(__le64 x);\n__le64 planted(__le64 x) { return x + 1; }\n"
             "MODULE_DESCRIPTION(\"planted\");\nMODULE_LICENSE(\"GPL\");\n")
         said = []
