@@ -18,20 +18,23 @@ from collections import namedtuple
 from pathlib import Path
 
 from tools import ktap
-from tools.bench import initramfs, kunit_log, qtrace, vm
+from tools.bench import initramfs, kunit_log, qtrace, timing, vm
 
 UNPATCHED, PATCHED = "unpatched", "patched"
+CONTROL = "positive control"
+ENOUGH = 100            # attempts, as in ats_common.h
 
 # escapes: the unpatched kernel has to fail. guest: the scenario of the program.
 # cpus, msi: in which variants. machine: further fields of vm.Config. within: the
 # patched kernel's flush ends after at most so many hardware timeouts. seen_us: it
 # has acknowledged an error after at most so long, where instructions are counted.
-# polls_us: the unpatched one's flush ends only after so long. default: part of a run
-# without --only.
+# polls_us: the unpatched one's flush ends only after so long. tells: what the patched
+# kernel's log says, and how long after the queue stood still, in ms, where
+# instructions are counted. default: part of a run without --only.
 Scenario = namedtuple("Scenario", "name guest escapes timeout_us options cpus program msi machine "
-                                  "within seen_us polls_us default",
+                                  "within seen_us polls_us tells default",
                       defaults=({}, (1, 2), initramfs.FENCE, (False, True), {}, None, None, None,
-                                True))
+                                {}, True))
 
 FAST = 200_000          # us of virtual time until the SMMU gives up
 REAL = 3_000_000        # beyond the 1 s for which the driver polls
@@ -64,6 +67,22 @@ def reset(name, machine=None, cpus=(1,)):
     return Scenario(f"reset-{name}", name, True, FAST, cpus=cpus, program=RESET, msi=(False,),
                     machine={**slow, **(machine or {})})
 
+
+# What the driver gives a queue that stands still; steps of a second, and the hammers' periods
+STOP_MS, STOP_SLACK_MS = 150_000, 3_000
+# When the log says that a flush waits: after a second, where a CPU has the time for it.
+# Where every CPU waits, only when that is over: bounds of today's driver, not of a wish.
+WAITS, AT_ONCE = "CMD_SYNC timeout .* waiting on", (1_000, 2_000)
+
+
+def stop(name, cpus=(1,), msi=(False,), guest="stop", after=STOP_MS, smmu=None, append=(), panics="",
+         tells=None):
+    """No CMD_SYNC completes any more. Every CPU waits for one, until the SMMU is stopped."""
+    end = after + STOP_SLACK_MS
+    machine = {**SLOW, "icount_shift": 9, "smmu": {"cmd-sync-hang": "on", **(smmu or {})}, "append": append,
+               "panics": panics, "taint": vm.TAINT_MACHINE_CHECK | vm.TAINT_OOT_MODULE}
+    return Scenario(name, guest, True, FAST, {"stop_ms": after}, cpus, WAIT, msi, machine,
+                    tells=tells or {WAITS: (AT_ONCE[0], end), "stopped: all DMA": (after, end)})
 
 
 SCENARIOS = [
@@ -143,26 +162,15 @@ SCENARIOS = [
     Scenario("everybody-waits", "everybody-waits", True, 30_000_000, {}, (4, 5), WAIT, (False,),
              {**SLOW, "append": DETECTORS, "provoked": COMPLAINTS,
               "taint": vm.TAINT_OOT_MODULE | vm.TAINT_SOFTLOCKUP}),
-    Scenario("stop", "stop", True, FAST, {"stop_ms": 150_000}, (1,), WAIT,
-             machine={**SLOW, "icount_shift": 9, "smmu": {"cmd-sync-hang": "on"},
-                      "taint": vm.TAINT_MACHINE_CHECK | vm.TAINT_OOT_MODULE}),
-    Scenario("stop-all", "stop-all", True, FAST, {"stop_ms": 150_000}, (3,), WAIT, (False,),
-             machine={**SLOW, "icount_shift": 9, "smmu": {"cmd-sync-hang": "on"},
-                      "taint": vm.TAINT_MACHINE_CHECK | vm.TAINT_OOT_MODULE}),
+    stop("stop", msi=(False, True)),
+    stop("stop-all", cpus=(3,), guest="stop-all"),
     # Nor can the SMMU be switched off
-    Scenario("stop-panic", "stop", True, FAST, {"stop_ms": 150_000}, (1,), WAIT, (False,),
-             machine={**SLOW, "icount_shift": 9,
-                      "smmu": {"cmd-sync-hang": "on", "smmuen-stuck": "on"},
-                      "panics": "9050000.smmuv3: cannot be stopped"}),
+    stop("stop-panic", smmu={"smmuen-stuck": "on"}, panics="9050000.smmuv3: cannot be stopped",
+         tells={"Kernel panic": (STOP_MS, STOP_MS + STOP_SLACK_MS)}),
     # The parameter of the driver
-    Scenario("stop-later", "stop", True, FAST, {"stop_ms": 200_000}, (1,), WAIT, (False,),
-             machine={**SLOW, "icount_shift": 9, "smmu": {"cmd-sync-hang": "on"},
-                      "append": ("arm_smmu_v3.stop_timeout=200",),
-                      "taint": vm.TAINT_MACHINE_CHECK | vm.TAINT_OOT_MODULE}),
+    stop("stop-later", after=200_000, append=("arm_smmu_v3.stop_timeout=200",)),
     # Nor does it help that each error is answered, by the same CMD_SYNC failing again
-    Scenario("stop-sticky", "stop", True, FAST, {"stop_ms": 150_000}, (1,), WAIT, (False,),
-             machine={**SLOW, "icount_shift": 9, "smmu": {"atc-inv-sticky": 1 << 30},
-                      "taint": vm.TAINT_MACHINE_CHECK | vm.TAINT_OOT_MODULE}),
+    stop("stop-sticky", smmu={"cmd-sync-hang": "off", "atc-inv-sticky": 1 << 30}),
 ]
 KUNIT = "kunit"
 
@@ -197,7 +205,7 @@ def judge_unpatched(boot, escapes, polls_us=None):
     """[(ok, text)] of a boot of the kernel without a fence."""
     trouble = boot.trouble()
     tests = [(not trouble, "unpatched: the guest finished, no splat" + reason(trouble))]
-    control = [c for c in boot.ktap.cases if c.name.startswith("positive control")]
+    control = [c for c in boot.ktap.cases if c.name.startswith(CONTROL)]
     tests.append((bool(control) and control[0].ok, "unpatched: positive control"))
     tests += judge_provoked(boot, "unpatched")
     if polls_us:
@@ -220,34 +228,74 @@ def judge_unpatched(boot, escapes, polls_us=None):
     return tests
 
 
-def judge_patched(boot, within=None, seen_us=None):
+def judge_patched(boot, within=None, seen_us=None, dies=False, stop_ms=None, tells=None):
+    """dies: an endpoint does not answer. The rest: what the scenario says of itself, in the table."""
     trouble = boot.trouble()
     tests = [(not trouble, "patched: the guest finished, no splat" + reason(trouble))]
     tests += [(c.ok, f"patched: {c.name}") for c in boot.ktap.cases]
+    if not any(c.name.startswith(CONTROL) for c in boot.ktap.cases):
+        tests.append((False, f"patched: {CONTROL}: there is none"))
     if boot.config.panics:
         # Where nothing else helps: the numbers are lost with it
-        return tests + [(bool(boot.ktap.cases) and boot.panicked() is not None,
-                         f"patched: panics: {boot.config.panics}")]
+        tests.append((boot.panicked() is not None, f"patched: panics: {boot.config.panics}"))
+        return tests + judge_when(boot, None, tells)
     dead, blamed = boot.endpoints("inv_ignored"), sorted(boot.blamed())
     # It did not answer, but what it was asked may have been dropped by a reset
     spared = set(boot.endpoints("spared"))
-    tests.append((set(dead) <= set(blamed) | spared and set(blamed) <= set(dead) | spared,
+    tests.append((set(dead) <= set(blamed) | spared and set(blamed) <= set(dead) | spared
+                  and bool(dead or spared or not dies),
                   f"patched: dead: {names(dead)}, blamed in the log: {names(blamed)}"))
     if "fenced.start" in boot.ktap.values:
         tests += judge_fenced(boot, dead)
-    # The test says so itself; a bench that cannot fail proves nothing
-    tests.append((boot.ktap.number("escapes") == 0 and boot.ktap.number("corrupted") == 0
-                  and boot.ktap.number("rejected", 0) >= 100,
-                  f"patched: {boot.ktap.number('escapes')} writes escaped, "
-                  f"{boot.ktap.number('rejected')} came to nothing"))
-    return tests + judge_provoked(boot, "patched") + judge_time(boot, within, seen_us)
+    return (tests + judge_vain(boot, dead) + judge_provoked(boot, "patched")
+            + judge_time(boot, within, seen_us) + judge_when(boot, stop_ms, tells))
+
+
+def judge_job(job, boot):
+    """judge_patched() with all that the table says of a scenario."""
+    s = job.scenario
+    dies = s.escapes and "late_us" not in s.options
+    return judge_patched(boot, s.within, s.seen_us, dies, s.options.get("stop_ms"), s.tells)
+
+
+def judge_vain(boot, dead):
+    """Nothing landed, though every target tried: 100 times or more, and in the way that it should.
+
+    The test says so itself; a bench that cannot fail proves nothing. What a dead
+    endpoint has tried the SMMU has to have refused: one that has lost its ATC, or
+    may not do DMA at all, tries nothing that shows a fence.
+    """
+    counts = {key: {n: boot.ktap.number(f"ep{n}.{key}") for n in boot.endpoints("target")}
+              for key in ("accepted_after", "refused_after", "missed_after")}
+    landed, rejected = boot.ktap.number("escapes"), boot.ktap.number("rejected", 0)
+    known = None not in [n for values in counts.values() for n in values.values()]
+    tests = [(landed == 0 and boot.ktap.number("corrupted") == 0 and rejected >= ENOUGH
+              and (not known or landed == sum(counts["accepted_after"].values())),
+              f"patched: {landed} writes escaped, {rejected} came to nothing")]
+    if counts["refused_after"]:
+        idle = [n for n, refused in counts["refused_after"].items()
+                if not known or (refused if n in dead else max(refused, counts["missed_after"][n])) < ENOUGH]
+        tests.append((not idle, f"patched: each target was refused, or answered and missed, {ENOUGH} times"
+                      + reason(names(idle).split(", ") if idle else [])))
+    return tests
+
+
+def judge_when(boot, stop_ms, tells):
+    """When the SMMU was stopped, and when the log says something."""
+    tests, events = [], boot.events() if stop_ms or tells else []
+    if stop_ms:
+        eps = [f"ep{n}" for n in range(vm.MAX_ENDPOINTS) if f"ep{n}.accepted_before" in boot.ktap.values]
+        tests += timing.judge_stop(events, eps, stop_ms, stop_ms + STOP_SLACK_MS)
+    if tells:
+        tests += timing.judge_lines(events, boot.console().splitlines(), tells)
+    return [(ok, f"patched: {text}") for ok, text in tests]
 
 
 def judge_fenced(boot, dead):
     """What the SMMU was sent between the test's two marks, for the one that is dead."""
     start, end = (boot.ktap.number(f"fenced.{k}", 0) for k in ("start", "end"))
     sid = boot.ktap.number(f"ep{dead[0]}.sid") if len(dead) == 1 else None
-    events = [e for e in qtrace.parse(vm.read(boot.out / "trace.log").splitlines())
+    events = [e for e in boot.events()
               if qtrace.number(e, "sid") == sid]
     asked = qtrace.count(qtrace.window(events, 0, start), "smmuv3_atc_inv")
     meanwhile = qtrace.window(events, start, end)
@@ -278,7 +326,7 @@ def judge_time(boot, within, seen_us):
         tests.append((0 < took <= limit,
                       f"patched: the flush took {took:.1f} ms, at most {limit:.1f}"))
     if seen_us and boot.config.icount:
-        seen = unseen_us(qtrace.parse(vm.read(boot.out / "trace.log").splitlines()))
+        seen = unseen_us(boot.events())
         tests.append((bool(seen) and max(seen) <= seen_us,
                       f"patched: {len(seen)} errors, seen within "
                       f"{max(seen, default=0):.1f} us, at most {seen_us}"))
@@ -404,8 +452,7 @@ def main():
                     tests += judge_unpatched(boots[UNPATCHED], job.scenario.escapes,
                                              job.scenario.polls_us)
                 if PATCHED in boots:
-                    tests += judge_patched(boots[PATCHED], job.scenario.within,
-                                           job.scenario.seen_us)
+                    tests += judge_job(job, boots[PATCHED])
                 name = job_name(job)
                 if not report.test(name, tests, note(boots)):
                     report.comment(f"logs: {bench.out / name}")

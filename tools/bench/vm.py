@@ -23,7 +23,7 @@ import time
 from pathlib import Path
 
 from tools import ktap
-from tools.bench import initramfs, splats
+from tools.bench import initramfs, qtrace, splats
 
 # In the order that the test knows them by: a trio that shares a domain, one
 # with ATS and one without that have their own.
@@ -39,6 +39,9 @@ TAINT_MACHINE_CHECK, TAINT_OOT_MODULE, TAINT_SOFTLOCKUP, TAINT_TEST = 0x10, 0x10
 
 # What the test says before it does what the kernel has to complain about
 PROVOKED = "is stuck on purpose"
+
+# Every console log has them: the first line of a kernel, its last one
+BOOT_LINES = ("Linux version ", "reboot: Power down")
 
 # How PID 1 ends its part of the verdict
 VERDICT = re.compile(r"^# verdict: (pass|fail)$")
@@ -159,6 +162,9 @@ class Boot:
     def console(self):
         return read(self.out / "console.log")
 
+    def events(self):
+        return qtrace.parse(read(self.out / "trace.log").splitlines())
+
     def endpoints(self, key):
         """Numbers of the endpoints for which the verdict has a non-zero key."""
         return [n for n in range(MAX_ENDPOINTS) if self.ktap.number(f"ep{n}.{key}", 0)]
@@ -209,6 +215,24 @@ class Boot:
         return whole + [(c.name, c.reason) for c in self.ktap.skipped()
                         if c.name not in self.config.skips]
 
+    def foreign(self):
+        """What in the logs is not of this boot, or not all of it."""
+        found, console = [], self.console()
+        ran = self.ktap.values.get("scenario")
+        if self.config.scenario and ran != self.config.scenario:
+            found.append(f"the verdict is of the scenario {ran}")
+        lost = [text for text in BOOT_LINES if text not in console]
+        if self.config.scenario and f" ats.scenario={self.config.scenario} " not in console:
+            lost.append(f"ats.scenario={self.config.scenario}")
+        if lost and not self.panicked():
+            found.append(f"console.log has no '{lost[0]}'")
+        if self.config.trace and not self.panicked():
+            marks = {(e.args.get("name"), e.ns) for e in self.events() if e.name == "ats_testdev_mark"}
+            mine = {(f"ep{n}", self.ktap.number(f"ep{n}.mark_time")) for n in self.endpoints("mark_time")}
+            if not marks or mine - marks:
+                found.append("trace.log does not have the marks of the verdict")
+        return found
+
     def trouble(self):
         """What makes this boot worthless, whatever the cases say."""
         found = []
@@ -220,10 +244,9 @@ class Boot:
             found.append("the guest died")
         if self.config.scenario and not self.panicked():
             found += self.ktap.problems
-            ran = self.ktap.values.get("scenario")
-            if self.ktap.cases and ran != self.config.scenario:
-                found.append(f"the verdict is of the scenario {ran}")
         found += [f"skipped: {name}" + (f": {why}" if why else "") for name, why in self.skipped()]
+        if self.finished or self.panicked():
+            found += self.foreign()
         if self.finished:
             failed = len(self.ktap.failed()) if self.config.scenario else 0
             found += self.init.trouble(failed, self.config.allowed_taint())

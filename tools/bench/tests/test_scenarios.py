@@ -16,12 +16,14 @@ class FakeBoot(vm.Boot):
     log = ()
 
     def console(self):
-        return "\n".join(self.log)
+        return "\n".join([*self.log, "Linux version 7", f"Kernel command line: x ats.scenario={self.config.scenario} y",
+                          "reboot: Power down"])
 
 
 def boot(bad=(), finished=True, console=(), **values):
     values = {"scenario": "one-dead-of-three", "escapes": 0, "corrupted": 0, "rejected": 138,
-              "ep1.target": 1, "ep1.accepted_after": values.get("escapes", 0), **values}
+              "ep1.target": 1, "ep1.accepted_after": values.get("escapes", 0),
+              "ep1.refused_after": 138, "ep1.missed_after": 0, **values}
     lines = [f"1..{len(CASES)}"] + [f"# {k}={v}" for k, v in values.items()]
     lines += [f"{'not ok' if n in bad else 'ok'} {n} {c}" for n, c in enumerate(CASES, 1)]
     if finished:

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Wrong logs: which assertion of a judge has to fail.
 
-Each row edits a copy of the logs of one real run (fixtures/demo) in one place
-that a judge has once let pass, or could. The logs as they are have to pass,
-or a row would show nothing.
+Each row edits a copy of the logs of one real run (fixtures/demo): cut off, empty,
+of another boot, or with a line that contradicts the others. The logs as they are
+have to pass, or a row would show nothing.
 """
 
+import itertools
 import re
 import shutil
 import tempfile
@@ -52,32 +53,91 @@ def failing(*edits):
     return chain(*edits, sub("^# exit=0$", "# exit=1"), sub("^# verdict: pass$", "# verdict: fail"))
 
 
+def renumber(text):
+    numbers = itertools.count(1)
+    return re.sub(r"^(ok|not ok) \d+", lambda m: f"{m[1]} {next(numbers)}", text, flags=re.M)
+
+
+FINISHED = "the guest finished"
 SAYS_FAIL = sub("^# verdict: pass$", "# verdict: fail")
 
 # name: state, {log: edit}, the assertion that fails, what it says
 WRONG = {
     "the module cannot be unloaded":
         (PATCHED, {VERDICT: chain(insert("# init: unload ats_testdev: Device or resource busy"), SAYS_FAIL)},
-         "the guest finished", "PID 1: unload ats_testdev: Device"),
+         FINISHED, "PID 1: unload ats_testdev: Device"),
     "a complaint of PID 1, though it says pass":
-        (PATCHED, {VERDICT: insert("# init: tainted: No such file or directory")}, "the guest finished", "PID 1: tainted"),
+        (PATCHED, {VERDICT: insert("# init: tainted: No such file or directory")}, FINISHED, "PID 1: tainted"),
     "every case passed, but the test exited with 1":
-        (PATCHED, {VERDICT: failing()}, "the guest finished", "exited with 1, 0 cases failed"),
+        (PATCHED, {VERDICT: failing()}, FINISHED, "exited with 1, 0 cases failed"),
     "every case passed, but PID 1 says fail":
-        (PATCHED, {VERDICT: SAYS_FAIL}, "the guest finished", "PID 1 says fail, 0 cases failed"),
+        (PATCHED, {VERDICT: SAYS_FAIL}, FINISHED, "PID 1 says fail, 0 cases failed"),
     "no exit status":
-        (PATCHED, {VERDICT: sub("^# exit=0\n", "")}, "the guest finished", "no exit status"),
+        (PATCHED, {VERDICT: sub("^# exit=0\n", "")}, FINISHED, "no exit status"),
     "two exit statuses":
-        (PATCHED, {VERDICT: insert("# exit=0")}, "the guest finished", "no exit status"),
+        (PATCHED, {VERDICT: insert("# exit=0")}, FINISHED, "no exit status"),
     "no taint":
-        (PATCHED, {VERDICT: sub("^# taint=.*\n", "")}, "the guest finished", "taint unknown"),
+        (PATCHED, {VERDICT: sub("^# taint=.*\n", "")}, FINISHED, "taint unknown"),
     "cases failed on the unpatched kernel, but the test exited with 0":
         (UNPATCHED, {VERDICT: chain(sub("^# exit=1$", "# exit=0"), sub("^# verdict: fail$", "# verdict: pass"))},
-         "the guest finished", "exited with 0, [0-9]+ cases failed"),
+         FINISHED, "exited with 0, [0-9]+ cases failed"),
     "the unpatched kernel's test was skipped by the way":
-        (UNPATCHED, {VERDICT: sub("^# exit=1$", "# exit=4")}, "the guest finished", "exited with 4"),
+        (UNPATCHED, {VERDICT: sub("^# exit=1$", "# exit=4")}, FINISHED, "exited with 4"),
     "killed by a signal":
-        (PATCHED, {VERDICT: chain(sub("^# exit=0$", "# signal=11"), SAYS_FAIL)}, "the guest finished", "signal 11"),
+        (PATCHED, {VERDICT: chain(sub("^# exit=0$", "# signal=11"), SAYS_FAIL)}, FINISHED, "signal 11"),
+    "empty verdict":
+        (PATCHED, {VERDICT: empty}, FINISHED, "the guest died"),
+    "cut off in the middle":
+        (PATCHED, {VERDICT: sub(r"(?s)^ok 5 .*", "")}, FINISHED, "the guest died; 9 results planned, 4 seen"),
+    "cut out of the middle":
+        (PATCHED, {VERDICT: sub(r"^ok [56] .*\n", "", 2)}, FINISHED, "9 results planned, 7 seen"),
+    "a plan without cases":
+        (PATCHED, {VERDICT: sub(r"^ok \d .*\n", "", 0)}, FINISHED, "9 results planned, 0 seen"),
+    "all of it skipped":
+        (PATCHED, {VERDICT: lambda _: "TAP version 13\n1..0 # SKIP no device\n# exit=4\n# taint=0x1000\n# verdict: fail\n"},
+         FINISHED, "skipped: the whole test; .*exited with 4"),
+    "a case was skipped":
+        (PATCHED, {VERDICT: sub("^ok 5 .*", "ok 5 # SKIP everybody else's DMA went on")}, FINISHED,
+         "skipped: everybody else's DMA went on"),
+    "a case was skipped on the unpatched kernel":
+        (UNPATCHED, {VERDICT: sub("^ok 5 .*", "ok 5 # SKIP everybody else's DMA went on")}, FINISHED, "skipped"),
+    "another scenario's verdict":
+        (PATCHED, {VERDICT: sub("^# scenario=demo$", "# scenario=reset")}, FINISHED, "of the scenario reset"),
+    "another scenario's console":
+        (PATCHED, {CONSOLE: sub("ats.scenario=demo", "ats.scenario=reset")}, FINISHED, "has no 'ats.scenario=demo'"),
+    "a program that does not say what it ran":
+        (PATCHED, {VERDICT: sub("^# scenario=demo\n", "")}, FINISHED, "of the scenario None"),
+    "another boot's trace":
+        (PATCHED, {TRACE: sub(r"(^ats_testdev_mark ns=\d+)\d name=ep1$", r"\g<1>9 name=ep1")}, FINISHED, "marks"),
+    "no trace":
+        (PATCHED, {TRACE: empty}, FINISHED, "marks"),
+    "no console":
+        (PATCHED, {CONSOLE: empty}, FINISHED, "console.log has no 'Linux version"),
+    "half a console":
+        (PATCHED, {CONSOLE: sub("^.*reboot: Power down\n", "")}, FINISHED, "console.log has no 'reboot"),
+    "a splat behind the verdict":
+        (PATCHED, {CONSOLE: lambda old: old + "[    4.000000] BUG: KASAN: use-after-free in x\n"}, FINISHED, "KASAN"),
+    "no positive control":
+        (PATCHED, {VERDICT: chain(sub("^1..9$", "1..8"), sub("^ok 1 .*\n", ""), renumber)}, "positive control", "none"),
+    "no positive control on the unpatched kernel":
+        (UNPATCHED, {VERDICT: chain(sub("^1..9$", "1..8"), sub("^ok 1 .*\n", ""), renumber)}, "positive control", ""),
+    "the target's hammer missed, which shows no fence":
+        (PATCHED, {VERDICT: chain(sub("^# ep1.refused_after=138$", "# ep1.refused_after=99"),
+                                  sub("^# ep1.missed_after=0$", "# ep1.missed_after=1000"))}, "each target was refused", "ep1"),
+    "what the target tried is not known":
+        (PATCHED, {VERDICT: sub("^# ep1.refused_after=.*\n", "")}, "each target was refused", "ep1"),
+    "a counter has escapes that the sum does not have":
+        (PATCHED, {VERDICT: sub("^# ep1.accepted_after=0$", "# ep1.accepted_after=3")}, "writes escaped", "0 writes"),
+    "nobody was dead":
+        (PATCHED, {VERDICT: sub("^# ep1.inv_ignored=2$", "# ep1.inv_ignored=0"),
+                   CONSOLE: sub(r"^.*ATC invalidation was not answered.*\n", "", 0)}, "dead: nobody", "blamed in the log: nobody"),
+    "the log blames nobody":
+        (PATCHED, {CONSOLE: sub(r"^.*ATC invalidation was not answered.*\n", "")}, "dead: ep1",
+         "blamed in the log: nobody"),
+    "the unpatched kernel had no escape":
+        (UNPATCHED, {VERDICT: sub(r"^# ep1.accepted_after=.*", "# ep1.accepted_after=0")}, "writes escaped", ""),
+    "memory does not confirm the escapes":
+        (UNPATCHED, {VERDICT: sub("^# corrupted=.*", "# corrupted=0")}, "0 words corrupted", ""),
 }
 
 
@@ -90,7 +150,7 @@ def judged(state, edits):
             (out / name).write_text(edit((out / name).read_text()))
         boot = vm.read_boot(out, vm.Config("demo", trace=True))
         if state == PATCHED:
-            return scenarios.judge_patched(boot)
+            return scenarios.judge_patched(boot, dies=True)
         return scenarios.judge_unpatched(boot, True)
 
 
