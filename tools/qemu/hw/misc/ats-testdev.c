@@ -28,14 +28,10 @@
 #include "migration/vmstate.h"
 #include "qom/object.h"
 #include "trace.h"
+#include "ats-testdev-atc.h"
 
 #define TYPE_ATS_TESTDEV "ats-testdev"
 OBJECT_DECLARE_SIMPLE_TYPE(ATSTestDev, ATS_TESTDEV)
-
-#define ATC_PAGE_BITS   12
-#define ATC_PAGE_SIZE   (1ULL << ATC_PAGE_BITS)
-#define ATC_PAGE_MASK   (ATC_PAGE_SIZE - 1)
-#define ATC_MAX_ENTRIES 65536
 
 /* PCIe: Invalidate Queue Depth. The IOMMU has no more outstanding. */
 #define INV_QUEUE_DEPTH 32
@@ -47,17 +43,6 @@ OBJECT_DECLARE_SIMPLE_TYPE(ATSTestDev, ATS_TESTDEV)
 
 /* ATD_RESETS before the reset that follows realize, which is not counted */
 #define RESETS_POWER_ON UINT64_MAX
-
-/* Which page of which address space a translation is of */
-typedef struct ATCKey {
-    uint64_t page;              /* untranslated page number */
-    uint32_t pasid;             /* or PCI_NO_PASID */
-} ATCKey;
-
-typedef struct ATCEntry {
-    uint64_t translated;
-    IOMMUAccessFlags perm;
-} ATCEntry;
 
 /* An Invalidate Request that will be answered later */
 typedef struct PendingInv {
@@ -82,7 +67,7 @@ struct ATSTestDev {
     PCIDevice parent_obj;
 
     MemoryRegion bar;
-    GHashTable *atc;
+    ATSTestATC atc;
     GRand *rand;
     uint16_t pasid_cap;         /* offset, 0: none */
 
@@ -205,60 +190,31 @@ static bool decode_pasid(ATSTestDev *d, uint32_t reg, uint32_t *pasid)
 }
 
 /*
- * The cache
+ * Translation Requests
  */
-
-static guint atc_key_hash(gconstpointer v)
-{
-    const ATCKey *key = v;
-
-    return g_int64_hash(&key->page) ^ key->pasid * 31;
-}
-
-static gboolean atc_key_equal(gconstpointer v1, gconstpointer v2)
-{
-    const ATCKey *k1 = v1, *k2 = v2;
-
-    return k1->page == k2->page && k1->pasid == k2->pasid;
-}
-
-static ATCEntry *atc_lookup(ATSTestDev *d, uint32_t pasid, uint64_t addr)
-{
-    ATCKey key = { .page = addr >> ATC_PAGE_BITS, .pasid = pasid };
-
-    return g_hash_table_lookup(d->atc, &key);
-}
 
 static uint32_t atc_fill_page(ATSTestDev *d, uint32_t pasid, uint64_t page)
 {
     PCIDevice *pdev = PCI_DEVICE(d);
-    ATCKey key = { .page = page, .pasid = pasid };
+    uint64_t addr = page << ATC_PAGE_BITS;
     IOMMUTLBEntry tlbe;
-    ATCEntry *entry;
 
     if (!pci_ats_enabled(pdev) || powered_down(d)) {
         return ATD_E_ATS_OFF;
     }
-    if (!g_hash_table_contains(d->atc, &key) &&
-        g_hash_table_size(d->atc) >= ATC_MAX_ENTRIES) {
+    if (!atc_has_room(&d->atc, pasid, addr)) {
         return ATD_E_FULL;
     }
 
     d->atc_fills++;
-    if (!pci_ats_request_translation(pdev, pasid, page << ATC_PAGE_BITS, false,
-                                     &tlbe) ||
+    if (!pci_ats_request_translation(pdev, pasid, addr, false, &tlbe) ||
         tlbe.perm == IOMMU_NONE) {
         /* It would be a fault of ours to keep what we were told is no more */
-        g_hash_table_remove(d->atc, &key);
+        atc_remove(&d->atc, pasid, addr);
         d->atc_denied++;
         return ATD_E_DENIED;
     }
-
-    entry = g_new(ATCEntry, 1);
-    entry->translated = (tlbe.translated_addr & ~tlbe.addr_mask) |
-                        ((page << ATC_PAGE_BITS) & tlbe.addr_mask);
-    entry->perm = tlbe.perm;
-    g_hash_table_replace(d->atc, g_memdup2(&key, sizeof(key)), entry);
+    atc_insert(&d->atc, pasid, addr, &tlbe);
     return ATD_OK;
 }
 
@@ -292,37 +248,6 @@ static uint32_t atc_fill(ATSTestDev *d, uint32_t pasid, uint64_t addr,
 }
 
 /*
- * A request with a PASID concerns the entries of that PASID, of all PASIDs if
- * it is global; one without concerns those without. The latter might as well
- * take the others along: that would hide a driver's forgotten request.
- */
-static gboolean atc_is_hit(gpointer key, gpointer value, gpointer opaque)
-{
-    const PCIATSInvalidateReq *req = opaque;
-    const ATCKey *k = key;
-
-    if (req->pasid_valid != (k->pasid != PCI_NO_PASID) ||
-        (req->pasid_valid && !req->global && req->pasid != k->pasid)) {
-        return false;
-    }
-    return ((k->page << ATC_PAGE_BITS) & ~req->mask) == req->addr;
-}
-
-static void atc_invalidate(ATSTestDev *d, const PCIATSInvalidateReq *req)
-{
-    if (req->mask == ATC_PAGE_MASK && !(req->pasid_valid && req->global)) {
-        ATCKey key = {
-            .page = req->addr >> ATC_PAGE_BITS,
-            .pasid = req->pasid_valid ? req->pasid : PCI_NO_PASID,
-        };
-
-        g_hash_table_remove(d->atc, &key);
-        return;
-    }
-    g_hash_table_foreach_remove(d->atc, atc_is_hit, (gpointer)req);
-}
-
-/*
  * DMA: what becomes of one request to @addr, which must not cross a page.
  * One lookup and then the access, so that a refused write is one event in the
  * IOMMU: dma_memory_write() would try the two halves of 8 bytes in turn.
@@ -347,7 +272,7 @@ static DMAOutcome dma(ATSTestDev *d, uint32_t attr, uint32_t pasid,
         return DMA_MISSED;
     }
     if (attr == ATD_ATTR_ATC) {
-        ATCEntry *entry = atc_lookup(d, pasid, addr);
+        ATCEntry *entry = atc_lookup(&d->atc, pasid, addr);
 
         if (!entry || !(entry->perm & want) || !pci_ats_enabled(pdev)) {
             return DMA_MISSED;
@@ -450,7 +375,7 @@ static void inv_timer_cb(void *opaque)
         }
         req = next->req;
         next->used = false;
-        atc_invalidate(d, &req);
+        atc_invalidate(&d->atc, &req);
         trace_ats_testdev_inv(now, dev_name(d), req.addr, inv_len(&req),
                               "answered-late");
         inv_answer(d, req.tag);
@@ -527,7 +452,7 @@ static void ats_testdev_invalidate(PCIDevice *pdev,
         action = "ignored";
     }
     if (!keep) {
-        atc_invalidate(d, req);
+        atc_invalidate(&d->atc, req);
     }
     trace_ats_testdev_inv(now_ns(), dev_name(d), req->addr, inv_len(req),
                           action);
@@ -691,7 +616,7 @@ static void function_reset(ATSTestDev *d)
 {
     PCIDevice *pdev = PCI_DEVICE(d);
 
-    g_hash_table_remove_all(d->atc);
+    atc_clear(&d->atc);
     memset(d->pending, 0, sizeof(d->pending));
     timer_del(d->inv_timer);
     timer_del(d->hammer_timer);
@@ -751,7 +676,7 @@ static void command(ATSTestDev *d, uint32_t cmd)
         d->result = atc_fill(d, pasid, d->addr, d->len);
         break;
     case ATD_CMD_ATC_DROP:
-        g_hash_table_remove_all(d->atc);
+        atc_clear(&d->atc);
         d->result = ATD_OK;
         break;
     case ATD_CMD_WRITE:
@@ -761,7 +686,7 @@ static void command(ATSTestDev *d, uint32_t cmd)
         d->result = do_dma(d, pasid, false);
         break;
     case ATD_CMD_ATC_LOOKUP:
-        entry = atc_lookup(d, pasid, d->addr);
+        entry = atc_lookup(&d->atc, pasid, d->addr);
         if (entry) {
             d->data = entry->translated | (d->addr & ATC_PAGE_MASK);
         }
@@ -837,7 +762,7 @@ static uint64_t read_counter(ATSTestDev *d, hwaddr offset)
     case ATD_INV_PENDING:
         return inv_pending(d);
     case ATD_ATC_ENTRIES:
-        return g_hash_table_size(d->atc);
+        return atc_size(&d->atc);
     case ATD_RESETS:
         return d->resets;
     case ATD_ATC_FILLS:
@@ -968,7 +893,7 @@ static void ats_testdev_config_write(PCIDevice *pdev, uint32_t addr,
 
     /* PCIe: enabling ATS invalidates the ATC, disabling it does not */
     if (!was && pci_ats_enabled(pdev)) {
-        g_hash_table_remove_all(d->atc);
+        atc_clear(&d->atc);
     }
     /* No_Soft_Reset = 0: D3hot to D0 resets what FLR does */
     if (was_down && !powered_down(d)) {
@@ -1024,7 +949,7 @@ static void ats_testdev_cleanup(ATSTestDev *d)
     timer_free(d->hammer_timer);
     timer_free(d->inv_timer);
     g_rand_free(d->rand);
-    g_hash_table_destroy(d->atc);
+    atc_destroy(&d->atc);
     pcie_aer_exit(pdev);
     msi_uninit(pdev);
     pcie_cap_exit(pdev);
@@ -1084,7 +1009,7 @@ static void ats_testdev_realize(PCIDevice *pdev, Error **errp)
         offset += PCI_EXT_CAP_ATS_SIZEOF;
     }
 
-    d->atc = g_hash_table_new_full(atc_key_hash, atc_key_equal, g_free, g_free);
+    atc_init(&d->atc);
     d->rand = g_rand_new_with_seed(d->seed);
     d->inv_timer = timer_new_ns(QEMU_CLOCK_VIRTUAL, inv_timer_cb, d);
     d->hammer_timer = timer_new_ns(QEMU_CLOCK_VIRTUAL, hammer_cb, d);
