@@ -55,12 +55,14 @@ typedef enum {
     DMA_LANDED,
     DMA_REFUSED,
     DMA_MISSED,         /* not sent: no usable ATC entry */
+    DMA_SILENT,         /* not sent: the function must not send it */
 } DMAOutcome;
 
 typedef struct HammerCounters {
     uint64_t accepted;
     uint64_t refused;
     uint64_t missed;
+    uint64_t silent;
 } HammerCounters;
 
 struct ATSTestDev {
@@ -161,6 +163,13 @@ static bool powered_down(ATSTestDev *d)
            PCI_PM_CTRL_STATE_MASK;
 }
 
+/* Without Bus Master Enable, and in D3hot, a function sends no request at all */
+static bool may_send(ATSTestDev *d)
+{
+    return pci_get_word(PCI_DEVICE(d)->config + PCI_COMMAND) &
+           PCI_COMMAND_MASTER && !powered_down(d);
+}
+
 /*
  * The PASID that a register asks for, PCI_NO_PASID if it asks for none. Return
  * false if it may not be used.
@@ -199,8 +208,11 @@ static uint32_t atc_fill_page(ATSTestDev *d, uint32_t pasid, uint64_t page)
     uint64_t addr = page << ATC_PAGE_BITS;
     IOMMUTLBEntry tlbe;
 
-    if (!pci_ats_enabled(pdev) || powered_down(d)) {
+    if (!pci_ats_enabled(pdev)) {
         return ATD_E_ATS_OFF;
+    }
+    if (!may_send(d)) {
+        return ATD_E_SILENT;
     }
     if (!atc_has_room(&d->atc, pasid, addr)) {
         return ATD_E_FULL;
@@ -237,7 +249,7 @@ static uint32_t atc_fill(ATSTestDev *d, uint32_t pasid, uint64_t addr,
     for (uint64_t page = first; page <= last; page++) {
         uint32_t r = atc_fill_page(d, pasid, page);
 
-        if (r == ATD_E_FULL) {
+        if (r == ATD_E_FULL || r == ATD_E_SILENT) {
             return r;
         }
         if (r != ATD_OK) {
@@ -268,13 +280,13 @@ static DMAOutcome dma(ATSTestDev *d, uint32_t attr, uint32_t pasid,
     uint64_t value;
     hwaddr pa;
 
-    if (powered_down(d)) {
-        return DMA_MISSED;
+    if (!may_send(d) || (attr == ATD_ATTR_ATC && !pci_ats_enabled(pdev))) {
+        return DMA_SILENT;
     }
     if (attr == ATD_ATTR_ATC) {
         ATCEntry *entry = atc_lookup(&d->atc, pasid, addr);
 
-        if (!entry || !(entry->perm & want) || !pci_ats_enabled(pdev)) {
+        if (!entry || !(entry->perm & want)) {
             return DMA_MISSED;
         }
         addr = entry->translated | (addr & ATC_PAGE_MASK);
@@ -313,6 +325,8 @@ static uint32_t do_dma(ATSTestDev *d, uint32_t pasid, bool is_write)
         return ATD_OK;
     case DMA_REFUSED:
         return ATD_E_FAULT;
+    case DMA_SILENT:
+        return ATD_E_SILENT;
     default:
         return ATD_E_MISS;
     }
@@ -512,6 +526,10 @@ static void hammer_count_write(ATSTestDev *d, DMAOutcome outcome)
         d->total.missed++;
         d->after.missed += d->marked;
         break;
+    case DMA_SILENT:
+        d->total.silent++;
+        d->after.silent += d->marked;
+        break;
     }
     if (first) {
         trace_ats_testdev_hammer(now, dev_name(d), d->total.accepted,
@@ -528,7 +546,7 @@ static DMAOutcome hammer_write(ATSTestDev *d, uint64_t addr, uint64_t value)
     uint32_t pasid;
 
     if (!decode_pasid(d, d->hammer_pasid, &pasid)) {
-        return DMA_MISSED;
+        return DMA_SILENT;
     }
     outcome = dma(d, attr, pasid, addr, &value, true);
     if (outcome == DMA_MISSED && attr == ATD_ATTR_ATC &&
@@ -769,6 +787,10 @@ static uint64_t read_counter(ATSTestDev *d, hwaddr offset)
         return d->atc_fills;
     case ATD_ATC_DENIED:
         return d->atc_denied;
+    case ATD_SILENT:
+        return d->total.silent;
+    case ATD_SILENT_AFTER:
+        return d->after.silent;
     default:
         return 0;
     }

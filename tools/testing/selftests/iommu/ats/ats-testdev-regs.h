@@ -51,6 +51,7 @@
 #define ATD_E_FAULT			5	/* DMA aborted by the SMMU */
 #define ATD_E_FULL			6	/* no room in the ATC */
 #define ATD_E_PASID			7	/* PASID not enabled, or too wide */
+#define ATD_E_SILENT			8	/* no bus mastering, or D3hot */
 #define ATD_ADDR			0x010	/* rw, 64 bit */
 #define ATD_LEN				0x018	/* rw, 64 bit, bytes */
 #define ATD_DATA			0x020	/* rw, 64 bit */
@@ -115,7 +116,7 @@
 /* Counters, ro, 64 bit. Times are ns of the virtual clock. */
 #define ATD_TIME			0x100	/* now */
 #define ATD_ACCEPTED			0x108	/* hammer writes that landed */
-#define ATD_REFUSED			0x110	/* aborted by the SMMU */
+#define ATD_REFUSED			0x110	/* sent, aborted by the SMMU */
 #define ATD_MISSED			0x118	/* not sent: no ATC entry */
 #define ATD_ACCEPTED_AFTER		0x120
 #define ATD_REFUSED_AFTER		0x128
@@ -133,5 +134,12 @@
 #define ATD_RESETS			0x188
 #define ATD_ATC_FILLS			0x190	/* translation requests sent */
 #define ATD_ATC_DENIED			0x198	/* of these, refused */
+/*
+ * Hammer writes that the function must not send: bus mastering is off, it is in
+ * D3hot, its PASID is not enabled, or it is to use the ATC and ATS is disabled.
+ * They show nothing about the IOMMU, and do not count as attempts.
+ */
+#define ATD_SILENT			0x1a0
+#define ATD_SILENT_AFTER		0x1a8
 
 #endif /* ATS_TESTDEV_REGS_H */
