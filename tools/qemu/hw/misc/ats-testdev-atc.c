@@ -31,32 +31,44 @@ static gboolean atc_key_equal(gconstpointer v1, gconstpointer v2)
     return k1->page == k2->page && k1->pasid == k2->pasid;
 }
 
+static GHashTable *atc_table_new(void)
+{
+    return g_hash_table_new_full(atc_key_hash, atc_key_equal, g_free, g_free);
+}
+
+static GHashTable *atc_table(ATSTestATC *atc, uint32_t pasid)
+{
+    return pasid == PCI_NO_PASID ? atc->plain : atc->tagged;
+}
+
 void atc_init(ATSTestATC *atc)
 {
-    atc->entries = g_hash_table_new_full(atc_key_hash, atc_key_equal, g_free,
-                                         g_free);
+    atc->plain = atc_table_new();
+    atc->tagged = atc_table_new();
 }
 
 void atc_destroy(ATSTestATC *atc)
 {
-    g_hash_table_destroy(atc->entries);
+    g_hash_table_destroy(atc->plain);
+    g_hash_table_destroy(atc->tagged);
 }
 
 void atc_clear(ATSTestATC *atc)
 {
-    g_hash_table_remove_all(atc->entries);
+    g_hash_table_remove_all(atc->plain);
+    g_hash_table_remove_all(atc->tagged);
 }
 
 unsigned int atc_size(ATSTestATC *atc)
 {
-    return g_hash_table_size(atc->entries);
+    return g_hash_table_size(atc->plain) + g_hash_table_size(atc->tagged);
 }
 
 ATCEntry *atc_lookup(ATSTestATC *atc, uint32_t pasid, uint64_t addr)
 {
     ATCKey key = atc_key(pasid, addr);
 
-    return g_hash_table_lookup(atc->entries, &key);
+    return g_hash_table_lookup(atc_table(atc, pasid), &key);
 }
 
 bool atc_has_room(ATSTestATC *atc, uint32_t pasid, uint64_t addr)
@@ -73,40 +85,40 @@ void atc_insert(ATSTestATC *atc, uint32_t pasid, uint64_t addr,
     entry->translated = (tlbe->translated_addr & ~tlbe->addr_mask) |
                         (addr & ~ATC_PAGE_MASK & tlbe->addr_mask);
     entry->perm = tlbe->perm;
-    g_hash_table_replace(atc->entries, g_memdup2(&key, sizeof(key)), entry);
+    g_hash_table_replace(atc_table(atc, pasid), g_memdup2(&key, sizeof(key)),
+                         entry);
 }
 
 void atc_remove(ATSTestATC *atc, uint32_t pasid, uint64_t addr)
 {
     ATCKey key = atc_key(pasid, addr);
 
-    g_hash_table_remove(atc->entries, &key);
+    g_hash_table_remove(atc_table(atc, pasid), &key);
 }
 
-/*
- * A request with a PASID concerns the entries of that PASID, of all PASIDs if
- * it is global; one without concerns those without. The latter might as well
- * take the others along: that would hide a driver's forgotten request.
- */
+/* Whether @req covers an entry of its table */
 static gboolean atc_is_hit(gpointer key, gpointer value, gpointer opaque)
 {
     const PCIATSInvalidateReq *req = opaque;
     const ATCKey *k = key;
 
-    if (req->pasid_valid != (k->pasid != PCI_NO_PASID) ||
-        (req->pasid_valid && !req->global && req->pasid != k->pasid)) {
-        return false;
-    }
-    return ((k->page << ATC_PAGE_BITS) & ~req->mask) == req->addr;
+    return (!req->pasid_valid || req->global || req->pasid == k->pasid) &&
+           ((k->page << ATC_PAGE_BITS) & ~req->mask) == req->addr;
 }
 
-void atc_invalidate(ATSTestATC *atc, const PCIATSInvalidateReq *req)
+void atc_invalidate(ATSTestATC *atc, const PCIATSInvalidateReq *req,
+                    bool strict)
 {
-    /* One page of one address space is most of what a driver asks for */
+    uint32_t pasid = req->pasid_valid ? req->pasid : PCI_NO_PASID;
+
     if (req->mask == ATC_PAGE_MASK && !(req->pasid_valid && req->global)) {
-        atc_remove(atc, req->pasid_valid ? req->pasid : PCI_NO_PASID,
-                   req->addr);
-        return;
+        /* One page of one address space: there is one entry at most */
+        atc_remove(atc, pasid, req->addr);
+    } else {
+        g_hash_table_foreach_remove(atc_table(atc, pasid), atc_is_hit,
+                                    (gpointer)req);
     }
-    g_hash_table_foreach_remove(atc->entries, atc_is_hit, (gpointer)req);
+    if (!req->pasid_valid && !strict) {
+        g_hash_table_remove_all(atc->tagged);
+    }
 }

@@ -18,7 +18,8 @@
 #define ATC_MAX_ENTRIES 65536
 
 typedef struct ATSTestATC {
-    GHashTable *entries;
+    GHashTable *plain;          /* translations without a PASID */
+    GHashTable *tagged;         /* translations with one */
 } ATSTestATC;
 
 typedef struct ATCEntry {
@@ -46,7 +47,12 @@ void atc_insert(ATSTestATC *atc, uint32_t pasid, uint64_t addr,
 
 void atc_remove(ATSTestATC *atc, uint32_t pasid, uint64_t addr);
 
-/* Forget the translations that @req covers */
-void atc_invalidate(ATSTestATC *atc, const PCIATSInvalidateReq *req);
+/*
+ * Forget the translations that @req covers. PCIe 6.2, 10.3.8: a request without
+ * a PASID covers the entries without a PASID in its range, and the entries of
+ * all PASIDs at all addresses. With @strict it leaves the latter alone.
+ */
+void atc_invalidate(ATSTestATC *atc, const PCIATSInvalidateReq *req,
+                    bool strict);
 
 #endif

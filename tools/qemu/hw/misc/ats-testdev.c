@@ -41,6 +41,9 @@ OBJECT_DECLARE_SIMPLE_TYPE(ATSTestDev, ATS_TESTDEV)
 /* What MemTxAttrs can carry */
 #define PASID_WIDTH_MAX 16
 
+/* PCIe 6.2, 10.5.1.2: bit 6 of the ATS Capability Register */
+#define ATS_CAP_GLOBAL_INVALIDATE 0x0040
+
 /* ATD_RESETS before the reset that follows realize, which is not counted */
 #define RESETS_POWER_ON UINT64_MAX
 
@@ -76,6 +79,8 @@ struct ATSTestDev {
     /* properties */
     bool ats;
     uint8_t pasid_width;        /* 0: no PASID capability */
+    bool pasid_strict;          /* keep PASIDs' entries: see atc_invalidate() */
+    bool global_invalidate;
     uint8_t vfs;                /* 0: no SR-IOV capability */
     uint32_t seed;
     uint32_t inv_mode;
@@ -170,26 +175,29 @@ static bool may_send(ATSTestDev *d)
            PCI_COMMAND_MASTER && !powered_down(d);
 }
 
+/* Whose PASID capability @d uses: a VF has none, and shares that of its PF */
+static ATSTestDev *pasid_owner(ATSTestDev *d)
+{
+    PCIDevice *pdev = PCI_DEVICE(d);
+
+    return pci_is_vf(pdev) ? ATS_TESTDEV(pcie_sriov_get_pf(pdev)) : d;
+}
+
 /*
  * The PASID that a register asks for, PCI_NO_PASID if it asks for none. Return
  * false if it may not be used.
  */
 static bool decode_pasid(ATSTestDev *d, uint32_t reg, uint32_t *pasid)
 {
-    PCIDevice *pdev = PCI_DEVICE(d);
-    ATSTestDev *owner = d;
+    ATSTestDev *owner = pasid_owner(d);
+    uint8_t *config = PCI_DEVICE(owner)->config;
 
     *pasid = PCI_NO_PASID;
     if (!(reg & ATD_PASID_VALID)) {
         return true;
     }
-    if (pci_is_vf(pdev)) {
-        /* It has no PASID capability, and shares that of its PF */
-        pdev = pcie_sriov_get_pf(pdev);
-        owner = ATS_TESTDEV(pdev);
-    }
     if (!owner->pasid_cap ||
-        !(pci_get_word(pdev->config + owner->pasid_cap + PCI_PASID_CTRL) &
+        !(pci_get_word(config + owner->pasid_cap + PCI_PASID_CTRL) &
           PCI_PASID_CTRL_ENABLE) ||
         (reg & ATD_PASID_MASK) >> owner->pasid_width) {
         return false;
@@ -389,7 +397,7 @@ static void inv_timer_cb(void *opaque)
         }
         req = next->req;
         next->used = false;
-        atc_invalidate(&d->atc, &req);
+        atc_invalidate(&d->atc, &req, d->pasid_strict);
         trace_ats_testdev_inv(now, dev_name(d), req.addr, inv_len(&req),
                               "answered-late");
         inv_answer(d, req.tag);
@@ -413,10 +421,8 @@ static bool inv_defer(ATSTestDev *d, const PCIATSInvalidateReq *req)
     return false;
 }
 
-static void ats_testdev_invalidate(PCIDevice *pdev,
-                                   const PCIATSInvalidateReq *req)
+static void inv_receive(ATSTestDev *d, const PCIATSInvalidateReq *req)
 {
-    ATSTestDev *d = ATS_TESTDEV(pdev);
     const char *action = "answered";
     bool answer = true;
     bool keep = false;
@@ -466,13 +472,24 @@ static void ats_testdev_invalidate(PCIDevice *pdev,
         action = "ignored";
     }
     if (!keep) {
-        atc_invalidate(&d->atc, req);
+        atc_invalidate(&d->atc, req, d->pasid_strict);
     }
     trace_ats_testdev_inv(now_ns(), dev_name(d), req->addr, inv_len(req),
                           action);
     if (answer) {
         inv_answer(d, req->tag);
     }
+}
+
+static void ats_testdev_invalidate(PCIDevice *pdev,
+                                   const PCIATSInvalidateReq *req)
+{
+    uint8_t *cap = pdev->config + pdev->exp.ats_cap + PCI_ATS_CAP;
+    PCIATSInvalidateReq seen = *req;
+
+    /* A function that does not support Global Invalidate ignores the flag */
+    seen.global &= !!(pci_get_word(cap) & ATS_CAP_GLOBAL_INVALIDATE);
+    inv_receive(ATS_TESTDEV(pdev), &seen);
 }
 
 static uint64_t inv_pending(ATSTestDev *d)
@@ -943,6 +960,18 @@ static uint16_t init_pasid(ATSTestDev *d, uint16_t offset)
     return offset + PCI_EXT_CAP_PASID_SIZEOF;
 }
 
+static void init_ats(ATSTestDev *d, uint16_t offset)
+{
+    PCIDevice *pdev = PCI_DEVICE(d);
+
+    pcie_ats_init(pdev, offset, true);
+    /* 10.5.1.2: 0 in a function that does not support PASIDs */
+    if (d->global_invalidate && pasid_owner(d)->pasid_width) {
+        pci_word_test_and_set_mask(pdev->config + offset + PCI_ATS_CAP,
+                                   ATS_CAP_GLOBAL_INVALIDATE);
+    }
+}
+
 /*
  * VFs in the functions behind the PF. They are of this very type, with the same
  * device ID, and have registers, an ATC and an ATS capability of their own.
@@ -985,7 +1014,11 @@ static void ats_testdev_realize(PCIDevice *pdev, Error **errp)
 
     if (pci_is_vf(pdev)) {
         /* Whatever -global says to functions of this type */
-        d->ats = ATS_TESTDEV(pcie_sriov_get_pf(pdev))->ats;
+        ATSTestDev *pf = ATS_TESTDEV(pcie_sriov_get_pf(pdev));
+
+        d->ats = pf->ats;
+        d->pasid_strict = pf->pasid_strict;
+        d->global_invalidate = pf->global_invalidate;
         d->pasid_width = 0;
         d->vfs = 0;
     }
@@ -1027,7 +1060,7 @@ static void ats_testdev_realize(PCIDevice *pdev, Error **errp)
         offset = init_pasid(d, offset);
     }
     if (d->ats) {
-        pcie_ats_init(pdev, offset, true);
+        init_ats(d, offset);
         offset += PCI_EXT_CAP_ATS_SIZEOF;
     }
 
@@ -1085,6 +1118,8 @@ static void set_inv_arg_prop(Object *obj, Visitor *v, const char *name,
 static const Property ats_testdev_properties[] = {
     DEFINE_PROP_BOOL("ats", ATSTestDev, ats, true),
     DEFINE_PROP_UINT8("pasid-width", ATSTestDev, pasid_width, 0),
+    DEFINE_PROP_BOOL("pasid-strict", ATSTestDev, pasid_strict, false),
+    DEFINE_PROP_BOOL("global-invalidate", ATSTestDev, global_invalidate, true),
     DEFINE_PROP_UINT8("vfs", ATSTestDev, vfs, 0),
     DEFINE_PROP_UINT32("seed", ATSTestDev, seed, 1),
 };
