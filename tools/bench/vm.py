@@ -88,6 +88,7 @@ class Config:
     devices: tuple = ()             # further -device arguments
     ports: bool = False             # each endpoint on a bus of its own, below a root port
     pasid: int = 0                  # bits of a PASID, for the SMMU and the endpoints
+    pasid_strict: bool = True       # endpoints show a request per PASID that is forgotten
     smmu2_rid: int = 0              # Requester IDs from here on have a second SMMU
     icount_shift: int = SHIFT
     taint: int = TAINT_OOT_MODULE   # what the kernel may be tainted with in the end
@@ -288,7 +289,7 @@ def qemu_argv(qemu, image, initrd, cfg):
         if cfg.ports:
             argv += ["-device", f"pcie-root-port,id=port{n},chassis={n},{place}"]
             place = f"bus=port{n},addr=0.0"
-        pasid = f",pasid-width={cfg.pasid}" if cfg.pasid else ""
+        pasid = f",pasid-width={cfg.pasid},pasid-strict={on(cfg.pasid_strict)}" if cfg.pasid else ""
         argv += ["-device", f"ats-testdev,id={name},{place},ats={on(ats)}{pasid}"]
     for device in cfg.devices:
         argv += ["-device", device]
