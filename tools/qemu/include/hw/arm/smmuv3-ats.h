@@ -58,14 +58,6 @@ typedef enum {
     SMMU_ATS_CMD_TIMEOUT,   /* CERROR_ATC_INV_SYNC */
 } SMMUv3ATSCmdStatus;
 
-/* IOMMU indexes of SMMUv3 memory regions */
-enum {
-    SMMU_IDX_UNTRANSLATED,
-    SMMU_IDX_TRANSLATED,
-    SMMU_IDX_SSID,              /* untranslated, with SubstreamID 0, 1, ... */
-    SMMU_IDX_NUM = SMMU_IDX_SSID + 65536,
-};
-
 bool smmuv3_ats_realize(SMMUv3State *s, Error **errp);
 /* Forget all requests and waits: reset, or the command queue is disabled */
 void smmuv3_ats_reset(SMMUv3State *s);
