@@ -65,6 +65,13 @@ kernels: ## build both guest kernels only
 qemu: ## build QEMU with the model only
 	@$(SETUP) qemu
 
+qemu-series: ## the model as mails for an own QEMU tree, in $(O)/qemu-series
+	@$(PY) -m tools.qemu.mails write $(O)/qemu-series --sob "$$SOB"
+
+qemu-bisect: ## build QEMU after each of these mails
+	@$(SETUP) qemu
+	@$(PY) -m tools.qemu.mails bisect $(O)/src/qemu $(O)/qemu-bisect
+
 ##@ The series
 series: ## write the patches as mails to $(O)/series/$(BASE)
 	@$(SETUP) series
@@ -113,7 +120,7 @@ clean: ## remove $(O), unless a tree in it has edits that are not absorbed; keep
 help: ## print this text
 	@echo 'usage: make VERB [VARIABLE=value ...]'
 	@sed -n -e 's/^##@ \(.*\)/\n\1:/p' \
-	        -e 's/^\([a-z]*\): ## \(.*\)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
+	        -e 's/^\([a-z-]*\): ## \(.*\)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
 	@echo
 	@echo 'variables (now):'
 	@printf '  %-14s%s\n' \
@@ -130,4 +137,4 @@ help: ## print this text
 	  UPDATE_README '1: make demo writes its screen into README.md ($(or $(UPDATE_README),off))' \
 	  JOBS     'compiler jobs ($(or $(JOBS),one per processor))'
 
-.PHONY: demo check setup kernels qemu series tree absorb guests kunit qtest bench models mutants pictures clean help
+.PHONY: demo check setup kernels qemu qemu-series qemu-bisect series tree absorb guests kunit qtest bench models mutants pictures clean help

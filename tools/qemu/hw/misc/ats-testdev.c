@@ -168,7 +168,7 @@ static bool powered_down(ATSTestDev *d)
            PCI_PM_CTRL_STATE_MASK;
 }
 
-/* Without Bus Master Enable, and in D3hot, a function sends no request at all */
+/* Without Bus Master Enable, and in D3hot, a function sends no request */
 static bool may_send(ATSTestDev *d)
 {
     return pci_get_word(PCI_DEVICE(d)->config + PCI_COMMAND) &
