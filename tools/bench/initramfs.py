@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Makes the initramfs of a guest: PID 1, tests, the module of one kernel.
 
-A program NAME is NAME.c in the selftest's directory, or in guest/ beside this
-file, and what the tests share. Programs are compiled once per change of their
-sources, statically, and only those that somebody asks for; the archive is written by the kernel's own gen_init_cpio with all times 0, so that
-equal inputs make equal archives.
+A program NAME is NAME.c in the selftest's directory. It is built there by the
+selftest's own Makefile, with the lib.mk of a kernel tree, statically; PID 1,
+guest/init.c beside this file, is compiled here. A program is built once per
+change of its sources, and only if it is asked for. The kernel's own
+gen_init_cpio writes the archive with all times 0, so that equal inputs make
+equal archives.
 
 Not a root file system: there is no shell in it.
 """
@@ -12,6 +14,7 @@ Not a root file system: there is no shell in it.
 import argparse
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -20,18 +23,32 @@ from tools import TOP
 
 HERE = Path(__file__).resolve().parent
 ATS = TOP / "tools/testing/selftests/iommu/ats"
-GUEST = HERE / "guest"
+INIT = HERE / "guest/init.c"
+COMMON = ("ats_common.c", "ats_runner.c")       # of every program
 FENCE = "ats_fence"     # the program of a scenario that names none
-CC = "aarch64-linux-gnu-gcc"
-CFLAGS = ["-static", "-s", "-O2", "-Wall", "-pthread", "-Wl,--build-id=none"]
+MAKE = "make"
+CROSS = "aarch64-linux-gnu-"
+LINK = ["-static", "-s", "-Wl,--build-id=none"]
+CFLAGS = [*LINK, "-O2", "-Wall"]
+
+SELFTESTS = "tools/testing/selftests"
+# What the build takes from a kernel tree, but for the headers of the ABI
+FROM_TREE = (f"{SELFTESTS}/lib.mk", f"{SELFTESTS}/kselftest.h")
+# Some directory as deep as iommu/ats, which the base's tree does not have: make
+# looks for "include ../../lib.mk" from there
+AS_DEEP = f"{SELFTESTS}/drivers/net"
+# Variables of a calling make, and what would change the programs
+NOT_FOR_MAKE = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "O", "V", "W", "CFLAGS", "CPPFLAGS",
+                "LDFLAGS", "LDLIBS", "TARGET_ARCH", "USERCFLAGS", "LLVM", "ARCH")
 
 SPEC = """\
 dir /dev 0755 0 0
 nod /dev/console 0600 0 0 c 5 1
 dir /proc 0755 0 0
 dir /sys 0755 0 0
+dir /module 0755 0 0
 file /init {programs}/init 0755 0 0
-{tests}file /ats_testdev.ko {module} 0644 0 0
+{tests}file /module/ats_testdev.ko {module} 0644 0 0
 """
 
 
@@ -57,51 +74,57 @@ def digest(paths, extra=""):
     return h.hexdigest()
 
 
-def source(name):
-    for folder in (ATS, GUEST):
-        path = folder / f"{name}.c"
-        if path.exists():
-            return path
-    raise BuildError(f"{ATS / name}.c: not there")
+def env_for_make():
+    return {k: v for k, v in os.environ.items() if k not in NOT_FOR_MAKE}
+
+
+def make_argv(name, output, ksrc):
+    """The selftest's own Makefile, for one program in output.
+
+    The tests use interfaces of the kernel beside them: its headers, not the
+    compiler's older ones, and not installed: that would take a kernel build.
+    """
+    headers = f"-isystem {ksrc}/include/uapi -D__EXPORTED_HEADERS__ -D__user="
+    return [MAKE, "-s", "-C", ATS, "-I", ksrc / AS_DEEP, f"CROSS_COMPILE={CROSS}", f"OUTPUT={output}",
+            f"KHDR_INCLUDES={headers}", f"USERLDFLAGS={' '.join(LINK)}", output / name]
+
+
+def recipe(name, output, ksrc):
+    """(command, files that it depends on) to build a program in output."""
+    if name == "init":
+        return [f"{CROSS}gcc", *CFLAGS, "-o", output / name, INIT], [INIT]
+    sources = [ATS / "Makefile", ATS / f"{name}.c", *(ATS / c for c in COMMON), *sorted(ATS.glob("*.h")),
+               ATS / "module/ats_testdev_uapi.h", *(ksrc / f for f in FROM_TREE)]
+    return make_argv(name, output, ksrc), sources
 
 
 def build_program(name, dest, ksrc):
-    """Compiles one program into dest, unless it is up to date.
-
-    The kernel's uapi headers are its own, not the compiler's older ones, and not
-    installed: that would take a kernel build.
-    """
-    kselftest = ksrc / "tools/testing/selftests"
-    sources, headers = [source(name)], []
-    if name != "init":
-        sources.append(ATS / "ats_common.c")
-        headers = [*sorted(ATS.glob("*.h")), ATS / "module/ats_testdev_uapi.h",
-                   kselftest / "kselftest.h"]
-    missing = [p for p in headers if not p.exists()]
+    """Builds one program into dest, unless it is up to date."""
+    # Another run may be at it, or about to pack the old one
+    part = dest / f"{name}.{os.getpid()}.part"
+    command, sources = recipe(name, part, ksrc)
+    missing = [p for p in sources if not p.exists()]
     if missing:
         raise BuildError(f"{missing[0]}: not there")
-    flags = [*CFLAGS, "-isystem", kselftest, "-iquote", ATS, "-isystem", ksrc / "include/uapi",
-             "-D__EXPORTED_HEADERS__", "-D__user="]
-    key = digest(sources + headers, " ".join(map(str, [CC, *flags])))
+    key = digest(sources, " ".join(map(str, command)).replace(str(part), ""))
     stamp = dest / f"{name}.key"
     if stamp.exists() and stamp.read_text() == key and (dest / name).exists():
         return
-    # Another run may be at it, or about to pack the old one
-    part = dest / f"{name}.{os.getpid()}.part"
+    part.mkdir()
     try:
-        run([CC, *flags, "-o", part, *sources])
-        part.replace(dest / name)
+        run(command, env=env_for_make())
+        (part / name).replace(dest / name)
     finally:
-        part.unlink(missing_ok=True)
+        shutil.rmtree(part)
     stamp.write_text(key)
 
 
 def build_programs(dest, ksrc, names=(FENCE,)):
-    """Compiles init and the named programs into dest, and returns dest."""
-    dest = Path(dest)
+    """Builds init and the named programs into dest, and returns dest."""
+    dest = Path(dest).resolve()
     dest.mkdir(parents=True, exist_ok=True)
     for name in ("init", *names):
-        build_program(name, dest, Path(ksrc))
+        build_program(name, dest, Path(ksrc).resolve())
     return dest
 
 

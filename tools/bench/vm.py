@@ -85,6 +85,7 @@ class Config:
     memory: int = 256
     program: str = initramfs.FENCE
     append: tuple = ()              # further words for the kernel
+    endpoints: bool = True          # those of ENDPOINTS are there
     devices: tuple = ()             # further -device arguments
     ports: bool = False             # each endpoint on a bus of its own, below a root port
     pasid: int = 0                  # bits of a PASID, for the SMMU and the endpoints
@@ -284,7 +285,7 @@ def qemu_argv(qemu, image, initrd, cfg):
         argv += ["-icount", f"shift={cfg.icount_shift},sleep=off"]
     for prop, value in smmu.items():
         argv += ["-global", f"arm-smmuv3.{prop}={value}"]
-    for n, (name, ats) in enumerate(ENDPOINTS):
+    for n, (name, ats) in enumerate(ENDPOINTS if cfg.endpoints else ()):
         place = f"addr={n + FIRST_SLOT:x}.0"
         if cfg.ports:
             argv += ["-device", f"pcie-root-port,id=port{n},chassis={n},{place}"]

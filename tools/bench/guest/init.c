@@ -5,8 +5,10 @@
  * The kernel command line says what to run: ats.scenario=NAME, of the program
  * /ats_fence or ats.program=NAME, and with what the kernel may be tainted in the
  * end: ats.taint=MASK. Every other ats.KEY=VALUE is handed to the program as
- * KEY=VALUE. The console stays the kernel's alone; the verdict goes to the
- * second serial port, so that nothing the kernel prints can be taken for one. The last line there,
+ * KEY=VALUE. With ats.program alone the program gets no scenario, and finds no
+ * module loaded, as when a runner of kselftests starts it. The console stays the
+ * kernel's alone; the verdict goes to the second serial port, so that nothing
+ * the kernel prints can be taken for one. The last line there,
  * "# verdict: pass" or "# verdict: fail", tells a finished run from a guest
  * that died.
  *
@@ -31,7 +33,7 @@
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 
-#define MODULE		"/ats_testdev.ko"
+#define MODULE		"/module/ats_testdev.ko"
 #define MODULE_NAME	"ats_testdev"
 #define PROGRAM		"ats_fence"
 #define VERDICT		"/dev/ttyAMA1"
@@ -42,6 +44,7 @@ static char cmdline[4096];
 static char program[64] = "/" PROGRAM;
 static char *args[32] = { program };
 static unsigned long allowed_taint;
+static bool wanted, named;	/* a program; a scenario of it */
 static bool failed;
 
 static void fail(const char *what)
@@ -129,11 +132,11 @@ static void open_verdict(void)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 }
 
-/* Fills args: the scenario first, then the options */
+/* Fills args: the scenario, which stands first, then the options */
 static void read_cmdline(void)
 {
 	int fd = open("/proc/cmdline", O_RDONLY);
-	size_t n = 2;
+	size_t n = 1;
 	char *word;
 
 	if (fd < 0 || read(fd, cmdline, sizeof(cmdline) - 1) <= 0)
@@ -145,13 +148,21 @@ static void read_cmdline(void)
 		if (strncmp(word, "ats.", 4))
 			continue;
 		word += 4;
-		if (!strncmp(word, "scenario=", 9))
-			args[1] = word + 9;
-		else if (!strncmp(word, "program=", 8))
+		if (!strncmp(word, "program=", 8)) {
 			snprintf(program, sizeof(program), "/%s", word + 8);
-		else if (!strncmp(word, "taint=", 6))
+			wanted = true;
+			continue;
+		}
+		if (!strncmp(word, "taint=", 6)) {
 			allowed_taint = strtoul(word + 6, NULL, 0);
-		else if (n < ARRAY_SIZE(args) - 1)
+			continue;
+		}
+		if (!strncmp(word, "scenario=", 9)) {
+			word += 9;
+			wanted = true;
+			named = true;
+		}
+		if (n < ARRAY_SIZE(args) - 1)
 			args[n++] = word;
 	}
 }
@@ -235,16 +246,18 @@ int main(void)
 	open_verdict();
 	read_cmdline();
 
-	if (args[1]) {
+	/* A boot for what the kernel itself runs, such as KUnit */
+	if (!wanted) {
+		printf("# exit=0\n");
+	} else {
 		tell_clock();
-		load_module();
+		if (named)
+			load_module();
 		if (!failed) {
 			run_test();
-			unload_module();
+			if (named)
+				unload_module();
 		}
-	} else {
-		/* A boot for what the kernel itself runs, such as KUnit */
-		printf("# exit=0\n");
 	}
 	check_taint();
 	finish();

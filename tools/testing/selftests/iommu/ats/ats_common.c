@@ -7,6 +7,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/pci_regs.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +16,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "kselftest.h"
 #include "ats_common.h"
 
 struct ats_opt opt = {
@@ -44,8 +44,9 @@ static bool parse_option(const char *arg, const struct ats_option *o)
 }
 
 /*
- * The scenario that the command line names, its options read. Ends the program
- * if it names none, or an option that is neither here nor in @more.
+ * The scenario that the command line names, its options read. Without a name all
+ * scenarios are run, and the program ends. It also ends with an option that is
+ * neither here nor in @more, or with a scenario that does not exist.
  */
 const void *ats_choose(int argc, char **argv, const void *table, size_t n,
 		       size_t size, const struct ats_option *more)
@@ -58,28 +59,29 @@ const void *ats_choose(int argc, char **argv, const void *table, size_t n,
 		{ "gerror_cpu", &opt.gerror_cpu },
 		{ }
 	};
+	bool named = argc > 1 && !strchr(argv[1], '=');
 	const struct ats_scenario *sc;
 	size_t s;
 	int i;
 
-	for (i = 2; i < argc; i++) {
+	for (i = 1 + named; i < argc; i++) {
 		if (!parse_option(argv[i], common) &&
 		    !parse_option(argv[i], more))
 			ksft_exit_fail_msg("unknown option %s\n", argv[i]);
 	}
+	if (!named)
+		ats_run_all(argc, argv, table, n, size);
 	for (s = 0; s < n; s++) {
 		sc = table + s * size;
-		if (argc > 1 && !strcmp(argv[1], sc->name))
+		if (!strcmp(argv[1], sc->name))
 			return sc;
 	}
 	for (s = 0; s < n; s++) {
 		sc = table + s * size;
 		ksft_print_msg("%s: %s\n", sc->name, sc->what);
 	}
-	/* As when a runner of kselftests starts it, which knows no scenarios */
-	if (argc < 2)
-		ksft_exit_skip("usage: %s SCENARIO [key=value...]\n", argv[0]);
-	ksft_exit_fail_msg("no scenario %s\n", argv[1]);
+	ksft_exit_fail_msg("no scenario %s; usage: %s [SCENARIO] [key=value...]\n",
+			   argv[1], argv[0]);
 }
 
 /* 0, or -1 and errno */
@@ -108,8 +110,18 @@ static void route_gerror(long cpu)
 		ksft_exit_fail_msg("%s: %s\n", path, strerror(errno));
 }
 
-/* Says who is there, and makes them behave */
-void ats_find_endpoints(void)
+/* Says where it is, and has it answer. Ends the program if it is not there */
+void ats_add_endpoint(int ep)
+{
+	get_info(ep);
+	ksft_print_msg("ep%d.bdf=%s\n", ep, info[ep].bdf);
+	ksft_print_msg("ep%d.sid=%#x\n", ep, info[ep].sid);
+	poke(ep, ATD_CMD, 4, ATD_CMD_CLEAR_COUNTERS);
+	poke(ep, ATD_INV_MODE, 4, ATD_INV_ANSWER);
+}
+
+/* Ends the program if one is missing that all scenarios need */
+static void find_endpoints(void)
 {
 	bool ats, want;
 	int ep;
@@ -117,22 +129,40 @@ void ats_find_endpoints(void)
 	for (ep = 0; ep < MAX_EPS; ep++) {
 		if (!ats_there(ep) && ep >= NR_EPS)
 			break;
-		get_info(ep);
-		ksft_print_msg("ep%d.bdf=%s\n", ep, info[ep].bdf);
-		ksft_print_msg("ep%d.sid=%#x\n", ep, info[ep].sid);
+		if (!ats_there(ep))
+			ksft_exit_skip("endpoint %d is missing: %d are needed\n",
+				       ep, NR_EPS);
+		ats_add_endpoint(ep);
 		ats = info[ep].flags & ATS_TESTDEV_HAS_ATS;
 		want = ep != NEIGHBOUR;
 		if (ats != want)
-			ksft_exit_fail_msg("endpoint %d: wrong kind\n", ep);
-		poke(ep, ATD_CMD, 4, ATD_CMD_CLEAR_COUNTERS);
-		poke(ep, ATD_INV_MODE, 4, ATD_INV_ANSWER);
+			ksft_exit_skip("endpoint %d has %s ATS capability, it needs %s\n",
+				       ep, ats ? "an" : "no", want ? "one" : "none");
+		if (want && !(info[ep].flags & ATS_TESTDEV_ATS_ON))
+			ksft_exit_skip("endpoint %d: ATS is off. Fenced and not reset, no ATS in the SMMU, or an identity domain\n",
+				       ep);
 	}
+}
+
+/* Ends the program if the module or the endpoints are missing */
+void ats_start(const struct ats_scenario *sc)
+{
+	ksft_print_msg("scenario=%s\n", sc->name);
+	ksft_print_msg("%s\n", sc->what);
+	if (ats_open())
+		ksft_exit_skip("%s: %s\n", ATS_DEV, strerror(errno));
+	find_endpoints();
+}
+
+void must(bool ok, const char *what)
+{
+	if (!ok)
+		ksft_exit_fail_msg("%s: %s\n", what, strerror(errno));
 }
 
 void do_ioctl(unsigned long cmd, void *arg, const char *what)
 {
-	if (ioctl(dev, cmd, arg))
-		ksft_exit_fail_msg("%s: %s\n", what, strerror(errno));
+	must(!ioctl(dev, cmd, arg), what);
 }
 
 void get_info(int ep)
@@ -272,6 +302,32 @@ void hammer_off(int ep)
 	poke(ep, ATD_HAMMER_CTRL, 4, 0);
 }
 
+/* "The flush has returned", for one that is not an ioctl of the module */
+void mark(unsigned int eps)
+{
+	int ep;
+
+	for_each_ep(ep, eps)
+		poke(ep, ATD_MARK, 4, ATD_MARK_START);
+}
+
+/* For the commands and for the hammer. A reset selects the RID */
+void use_pasid(int ep, __u32 pasid)
+{
+	__u32 reg = pasid == RID ? 0 : ATD_PASID_VALID | pasid;
+
+	poke(ep, ATD_PASID, 4, reg);
+	poke(ep, ATD_HAMMER_PASID, 4, reg);
+}
+
+__u64 now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+}
+
 void nap(void)
 {
 	struct timespec ts = { .tv_nsec = 5 * 1000 * 1000 };
@@ -280,7 +336,7 @@ void nap(void)
 }
 
 /*
- * A flush that takes longer has waited for somebody. Not less than the second
+ * A flush that takes longer has waited for an endpoint. Not less than the second
  * for which the driver polls: a busy host may stop a guest for a while.
  */
 __u64 limit_ns(void)
@@ -307,9 +363,9 @@ void pin(long cpu)
 }
 
 /*
- * Runs fn on another CPU than the one that flushes. It has to be born there: a
- * thread that is born here would have to run here first, and would not until
- * after a flush that polls with interrupts off.
+ * Runs fn on another CPU than the one that flushes. The thread has to start
+ * there: one that starts here runs here first, which is after the flush if that
+ * polls with interrupts off.
  */
 void start_beside(pthread_t *thread, void *(*fn)(void *), void *arg)
 {
@@ -333,8 +389,9 @@ long flush_cpu(void)
 }
 
 /*
- * The trio, and who takes part beyond NR_EPS, in a domain that they share, or,
- * with @lay->alone, a target by itself. The others have their default domains.
+ * The trio, and the endpoints beyond NR_EPS that take part, in a domain that they
+ * share, or, with @lay->alone, a target by itself. The others have their default
+ * domains.
  */
 void ats_setup(struct ats_layout *lay)
 {
@@ -342,7 +399,6 @@ void ats_setup(struct ats_layout *lay)
 
 	if (opt.gerror_cpu >= 0)
 		route_gerror(opt.gerror_cpu);
-	ats_find_endpoints();
 	lay->victim = alloc_buf(VICTIM_PAGES);
 	lay->kept = alloc_buf(KEPT_PAGES);
 	area[LONER].buf = alloc_buf(VICTIM_PAGES);
@@ -353,10 +409,8 @@ void ats_setup(struct ats_layout *lay)
 		return;
 	lay->part |= EP(TRIO) - 1;
 	lay->dom = ats_domain(0);
-	for (ep = 0; ep < MAX_EPS; ep++) {
-		if (ep < TRIO || (ep >= NR_EPS && lay->part & EP(ep)))
-			ats_attach(ep, lay->dom);
-	}
+	for_each_ep(ep, lay->part & ~(EP(LONER) | EP(NEIGHBOUR)))
+		ats_attach(ep, lay->dom);
 	map_dom(lay->kept, lay->dom, KEPT_IOVA);
 	map_dom(lay->victim, lay->dom, VICTIM_IOVA);
 }
@@ -409,9 +463,9 @@ bool ats_control(int ep)
 	int i;
 
 	hammer(ep, area[ep].addr, area[ep].len, area[ep].attr);
-	for (i = 0; i < patience(64) && !seen; i++) {
+	for (i = 0; i < patience(SEEN) && !seen; i++) {
 		nap();
-		seen = counter(ep, ATD_ACCEPTED) >= 64 &&
+		seen = counter(ep, ATD_ACCEPTED) >= SEEN &&
 		       tagged(area[ep].buf, ep).words;
 	}
 	hammer_off(ep);
@@ -431,9 +485,7 @@ void ats_hammer_all(unsigned int eps)
 {
 	int ep;
 
-	for (ep = 0; ep < MAX_EPS; ep++) {
-		if (!(eps & EP(ep)))
-			continue;
+	for_each_ep(ep, eps) {
 		before[ep] = counter(ep, ATD_ACCEPTED);
 		hammer(ep, area[ep].addr, area[ep].len, area[ep].attr);
 	}
@@ -455,16 +507,14 @@ void wait_for_attempts(int ep, __u64 n)
 }
 
 /*
- * Everybody gets time for enough attempts. A target whose writes still land
+ * Every endpoint gets time for enough attempts. A target whose writes still land
  * gets as long as the others: that suffices to tell.
  */
 void ats_go_on(unsigned int eps)
 {
 	int ep, i;
 
-	for (ep = 0; ep < MAX_EPS; ep++) {
-		if (!(eps & EP(ep)))
-			continue;
+	for_each_ep(ep, eps) {
 		for (i = 0; i < patience(ENOUGH); i++) {
 			if (attempts_after(ep) >= ENOUGH + 28)
 				break;
@@ -477,10 +527,8 @@ void ats_hammers_off(unsigned int eps)
 {
 	int ep;
 
-	for (ep = 0; ep < MAX_EPS; ep++) {
-		if (eps & EP(ep))
-			hammer_off(ep);
-	}
+	for_each_ep(ep, eps)
+		hammer_off(ep);
 }
 
 /* Words in the buffer that the hammer of an endpoint has written */
@@ -505,24 +553,27 @@ __u64 corrupted(__u32 buf)
 
 void print_counters(int ep)
 {
-	__u64 after = counter(ep, ATD_ACCEPTED_AFTER);
-	__u64 during = counter(ep, ATD_ACCEPTED) - after - before[ep];
+	static const struct {
+		const char *name;
+		__u32 off;
+	} after[] = {
+		{ "accepted_after", ATD_ACCEPTED_AFTER },
+		{ "refused_after", ATD_REFUSED_AFTER },
+		{ "missed_after", ATD_MISSED_AFTER },
+		{ "mark_time", ATD_MARK_TIME },
+		{ "last_accepted_after", ATD_LAST_ACCEPTED_AFTER },
+		{ "inv_received", ATD_INV_RECEIVED },
+		{ "inv_ignored", ATD_INV_IGNORED },
+	};
+	size_t i;
 
 	ksft_print_msg("ep%d.accepted_before=%llu\n", ep, before[ep]);
-	ksft_print_msg("ep%d.accepted_during=%llu\n", ep, during);
-	ksft_print_msg("ep%d.accepted_after=%llu\n", ep, after);
-	ksft_print_msg("ep%d.refused_after=%llu\n", ep,
-		       counter(ep, ATD_REFUSED_AFTER));
-	ksft_print_msg("ep%d.missed_after=%llu\n", ep,
-		       counter(ep, ATD_MISSED_AFTER));
-	ksft_print_msg("ep%d.mark_time=%llu\n", ep,
-		       counter(ep, ATD_MARK_TIME));
-	ksft_print_msg("ep%d.last_accepted_after=%llu\n", ep,
-		       counter(ep, ATD_LAST_ACCEPTED_AFTER));
-	ksft_print_msg("ep%d.inv_received=%llu\n", ep,
-		       counter(ep, ATD_INV_RECEIVED));
-	ksft_print_msg("ep%d.inv_ignored=%llu\n", ep,
-		       counter(ep, ATD_INV_IGNORED));
+	ksft_print_msg("ep%d.accepted_during=%llu\n", ep,
+		       counter(ep, ATD_ACCEPTED) - before[ep] -
+		       counter(ep, ATD_ACCEPTED_AFTER));
+	for (i = 0; i < ARRAY_SIZE(after); i++)
+		ksft_print_msg("ep%d.%s=%llu\n", ep, after[i].name,
+			       counter(ep, after[i].off));
 }
 
 void print_flush(const char *name, const struct ats_testdev_flush *f)
@@ -531,6 +582,56 @@ void print_flush(const char *name, const struct ats_testdev_flush *f)
 	ksft_print_msg("%s.ns=%llu\n", name, f->ns);
 	ksft_print_msg("%s.start=%llu\n", name, f->start);
 	ksft_print_msg("%s.end=%llu\n", name, f->end);
+}
+
+/* Its flush was answered: it has nothing left to write through */
+bool ats_answered(int ep)
+{
+	return !counter(ep, ATD_ACCEPTED_AFTER) &&
+	       counter(ep, ATD_MISSED_AFTER) >= ENOUGH;
+}
+
+/* Fills the ATC, and lets the hammer write until it is seen at @p, a page here */
+bool ats_writes_land(int ep, const __u64 *p)
+{
+	bool seen = false;
+	int i;
+
+	if (!ats_fill(ep))
+		return false;
+	mark(EP(ep));
+	ats_hammer_all(EP(ep));
+	for (i = 0; i < patience(SEEN) && !seen; i++) {
+		nap();
+		seen = counter(ep, ATD_ACCEPTED_AFTER) >= SEEN &&
+		       (__atomic_load_n(p, __ATOMIC_RELAXED) & TAG_MASK) ==
+		       TAG(ep);
+	}
+	hammer_off(ep);
+	poke(ep, ATD_MARK, 4, ATD_MARK_STOP);
+	if (!seen)
+		ksft_print_msg("endpoint %d: no write seen in memory\n", ep);
+	return seen;
+}
+
+/* The next owner's content, for the victim's pages where they are mapped here */
+void refill(__u64 *p)
+{
+	size_t i;
+
+	for (i = 0; i < VICTIM_PAGES * PAGE / sizeof(*p); i++)
+		__atomic_store_n(&p[i], REFILL, __ATOMIC_RELAXED);
+}
+
+/* Words of it that are no longer what refill() wrote */
+__u64 changed(const __u64 *p)
+{
+	__u64 words = 0;
+	size_t i;
+
+	for (i = 0; i < VICTIM_PAGES * PAGE / sizeof(*p); i++)
+		words += __atomic_load_n(&p[i], __ATOMIC_RELAXED) != REFILL;
+	return words;
 }
 
 /*
@@ -556,28 +657,83 @@ void ats_print_verdict(const struct ats_verdict *v)
 	ksft_print_msg("rejected=%llu\n", v->rejected);
 }
 
+/* The path of an attribute of the endpoint's PCI device */
+void ats_sysfs(char *path, size_t size, int ep, const char *file)
+{
+	snprintf(path, size, "/sys/bus/pci/devices/%s/%s", info[ep].bdf, file);
+}
+
 bool sysfs_write(int ep, const char *file, const char *text)
 {
-	char path[96];
 	ssize_t len = strlen(text);
+	char path[96];
 	bool ret;
 	int fd;
 
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/%s",
-		 info[ep].bdf, file);
+	ats_sysfs(path, sizeof(path), ep, file);
 	fd = open(path, O_WRONLY);
-	if (fd < 0) {
-		ksft_perror(path);
-		return false;
-	}
-	ret = write(fd, text, len) == len;
+	ret = fd >= 0 && write(fd, text, len) == len;
 	if (!ret)
 		ksft_perror(path);
-	close(fd);
+	if (fd >= 0)
+		close(fd);
 	return ret;
 }
 
 bool sysfs_reset(int ep)
 {
 	return sysfs_write(ep, "reset", "1");
+}
+
+bool offers_reset(int ep, const char *method)
+{
+	char path[96], text[128] = "", *word, *save;
+	FILE *f;
+
+	ats_sysfs(path, sizeof(path), ep, "reset_method");
+	f = fopen(path, "r");
+	if (!f)
+		return false;
+	if (!fgets(text, sizeof(text), f))
+		text[0] = '\0';
+	fclose(f);
+	for (word = strtok_r(text, "\n ", &save); word;
+	     word = strtok_r(NULL, "\n ", &save)) {
+		if (!strcmp(word, method))
+			return true;
+	}
+	return false;
+}
+
+/* Where in config space, which begins at @config of @fd; 0: not there */
+int find_ext_cap(int fd, __u64 config, int id)
+{
+	int pos = PCI_CFG_SPACE_SIZE;
+	__u32 header;
+
+	while (pos) {
+		if (pread(fd, &header, 4, config + pos) != 4)
+			return 0;
+		if ((int)PCI_EXT_CAP_ID(header) == id)
+			return pos;
+		pos = PCI_EXT_CAP_NEXT(header);
+	}
+	return 0;
+}
+
+/* PASIDs are enabled: the endpoint and its SMMU have them */
+bool has_pasids(int ep)
+{
+	__u16 ctrl = 0;
+	char path[96];
+	int fd, pos;
+
+	ats_sysfs(path, sizeof(path), ep, "config");
+	fd = open(path, O_RDONLY);
+	must(fd >= 0, path);
+	pos = find_ext_cap(fd, 0, PCI_EXT_CAP_ID_PASID);
+	if (pos && pread(fd, &ctrl, 2, pos + PCI_PASID_CTRL) != 2)
+		ctrl = 0;
+	close(fd);
+	return ctrl & PCI_PASID_CTRL_ENABLE;
 }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What does a flush cost when everybody answers, and how long does it take
- * until those who do not are fenced?
+ * What does a flush cost when all endpoints answer, and how long does it take
+ * until those that do not are fenced?
  *
  * Prints numbers as "# key=value". Whether one is good depends on the same
- * number of a kernel without the fence, so that is for who compares them.
+ * number of a kernel without the fence, which this program does not know. So the
+ * runner of kselftests does not start it.
  *
  *  cost	virtual ns of iommu_map() + iommu_unmap() of one page, in domains
  *		with 0 to 200 functions with ATS: before anything failed, while
@@ -20,11 +21,11 @@
  * What this is not: a test of whether anything escapes, see ats_fence.
  */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <pthread.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "kselftest.h"
 #include "ats_common.h"
 
 #define CLOCK		4	/* the endpoint whose clock is read */
@@ -55,7 +56,7 @@ static long submitters = 1;
 static void open_module(void)
 {
 	if (ats_open())
-		ksft_exit_skip("%s: not there\n", ATS_DEV);
+		ksft_exit_skip("%s: %s\n", ATS_DEV, strerror(errno));
 }
 
 /* A domain with n functions with ATS, or with one function without */
@@ -93,8 +94,8 @@ static void cost(void)
 {
 	struct ats_testdev_flush flush = { .mark = EP(DEAD) };
 
-	ksft_set_plan(4);
 	open_module();
+	ksft_set_plan(4);
 	measure_all("healthy");
 
 	flush.buf = alloc_buf(1);
@@ -159,7 +160,7 @@ static void time_one(unsigned int n, unsigned int k)
 	long m;
 
 	snprintf(name, sizeof(name), "dead%uof%u", k, n);
-	open_module();
+	must(!ats_open(), ATS_DEV);
 	dom = ats_domain(CLOCK);
 	for (i = 0; i < n; i++) {
 		ats_attach(members[i], dom);
@@ -208,6 +209,8 @@ static void time_all(void)
 		ksft_exit_fail_msg("submitters=%ld\n", submitters);
 	for (i = 0; i < ARRAY_SIZE(rows); i++)
 		plan += !rows[i].alone || submitters == 1;
+	open_module();
+	close(dev);
 	ksft_set_plan(plan);
 	for (i = 0; i < ARRAY_SIZE(rows); i++)
 		if (!rows[i].alone || submitters == 1)
@@ -215,8 +218,11 @@ static void time_all(void)
 }
 
 static const struct program programs[] = {
-	{ { "cost", "of a flush that everybody answers" }, cost },
-	{ { "time", "of a flush that somebody does not answer" }, time_all },
+	{ { "cost", "of a flush that all endpoints answer",
+	    "prints numbers to compare with those of another kernel" }, cost },
+	{ { "time", "of a flush that some endpoints do not answer",
+	    "prints numbers to compare with those of another kernel" },
+	  time_all },
 };
 
 static const struct ats_option more[] = {
