@@ -44,9 +44,9 @@ static bool parse_option(const char *arg, const struct ats_option *o)
 }
 
 /*
- * The scenario that the command line names, its options read. Without a name all
- * scenarios are run, and the program ends. It also ends with an option that is
- * neither here nor in @more, or with a scenario that does not exist.
+ * The scenario that the command line names, its options read. Without a name
+ * all scenarios are run, and the program ends. It also ends with an option that
+ * is neither here nor in @more, or with a scenario that does not exist.
  */
 const void *ats_choose(int argc, char **argv, const void *table, size_t n,
 		       size_t size, const struct ats_option *more)
@@ -136,10 +136,10 @@ static void find_endpoints(void)
 		ats = info[ep].flags & ATS_TESTDEV_HAS_ATS;
 		want = ep != NEIGHBOUR;
 		if (ats != want)
-			ksft_exit_skip("endpoint %d has %s ATS capability, it needs %s\n",
-				       ep, ats ? "an" : "no", want ? "one" : "none");
+			ksft_exit_skip("endpoint %d: %s ATS capability\n", ep,
+				       ats ? "must have no" : "needs an");
 		if (want && !(info[ep].flags & ATS_TESTDEV_ATS_ON))
-			ksft_exit_skip("endpoint %d: ATS is off. Fenced and not reset, no ATS in the SMMU, or an identity domain\n",
+			ksft_exit_skip("endpoint %d: ATS is off. Is it fenced? Has its SMMU ATS?\n",
 				       ep);
 	}
 }
@@ -158,6 +158,13 @@ void must(bool ok, const char *what)
 {
 	if (!ok)
 		ksft_exit_fail_msg("%s: %s\n", what, strerror(errno));
+}
+
+bool next_ep(unsigned int eps, int *ep)
+{
+	while (*ep < MAX_EPS && !(eps & EP(*ep)))
+		(*ep)++;
+	return *ep < MAX_EPS;
 }
 
 void do_ioctl(unsigned long cmd, void *arg, const char *what)
@@ -307,7 +314,7 @@ void mark(unsigned int eps)
 {
 	int ep;
 
-	for_each_ep(ep, eps)
+	for (ep = 0; next_ep(eps, &ep); ep++)
 		poke(ep, ATD_MARK, 4, ATD_MARK_START);
 }
 
@@ -336,8 +343,8 @@ void nap(void)
 }
 
 /*
- * A flush that takes longer has waited for an endpoint. Not less than the second
- * for which the driver polls: a busy host may stop a guest for a while.
+ * A flush that takes longer has waited for an endpoint. Not less than the
+ * second for which the driver polls: a busy host may stop a guest for a while.
  */
 __u64 limit_ns(void)
 {
@@ -389,12 +396,13 @@ long flush_cpu(void)
 }
 
 /*
- * The trio, and the endpoints beyond NR_EPS that take part, in a domain that they
- * share, or, with @lay->alone, a target by itself. The others have their default
- * domains.
+ * The trio, and the endpoints beyond NR_EPS that take part, in a domain that
+ * they share, or, with @lay->alone, a target by itself. The others have their
+ * default domains.
  */
 void ats_setup(struct ats_layout *lay)
 {
+	unsigned int shared;
 	int ep;
 
 	if (opt.gerror_cpu >= 0)
@@ -409,7 +417,8 @@ void ats_setup(struct ats_layout *lay)
 		return;
 	lay->part |= EP(TRIO) - 1;
 	lay->dom = ats_domain(0);
-	for_each_ep(ep, lay->part & ~(EP(LONER) | EP(NEIGHBOUR)))
+	shared = lay->part & ~(EP(LONER) | EP(NEIGHBOUR));
+	for (ep = 0; next_ep(shared, &ep); ep++)
 		ats_attach(ep, lay->dom);
 	map_dom(lay->kept, lay->dom, KEPT_IOVA);
 	map_dom(lay->victim, lay->dom, VICTIM_IOVA);
@@ -485,7 +494,7 @@ void ats_hammer_all(unsigned int eps)
 {
 	int ep;
 
-	for_each_ep(ep, eps) {
+	for (ep = 0; next_ep(eps, &ep); ep++) {
 		before[ep] = counter(ep, ATD_ACCEPTED);
 		hammer(ep, area[ep].addr, area[ep].len, area[ep].attr);
 	}
@@ -507,14 +516,14 @@ void wait_for_attempts(int ep, __u64 n)
 }
 
 /*
- * Every endpoint gets time for enough attempts. A target whose writes still land
- * gets as long as the others: that suffices to tell.
+ * Every endpoint gets time for enough attempts. A target whose writes still
+ * land gets as long as the others: that suffices to tell.
  */
 void ats_go_on(unsigned int eps)
 {
 	int ep, i;
 
-	for_each_ep(ep, eps) {
+	for (ep = 0; next_ep(eps, &ep); ep++) {
 		for (i = 0; i < patience(ENOUGH); i++) {
 			if (attempts_after(ep) >= ENOUGH + 28)
 				break;
@@ -527,7 +536,7 @@ void ats_hammers_off(unsigned int eps)
 {
 	int ep;
 
-	for_each_ep(ep, eps)
+	for (ep = 0; next_ep(eps, &ep); ep++)
 		hammer_off(ep);
 }
 
@@ -591,7 +600,7 @@ bool ats_answered(int ep)
 	       counter(ep, ATD_MISSED_AFTER) >= ENOUGH;
 }
 
-/* Fills the ATC, and lets the hammer write until it is seen at @p, a page here */
+/* Fills the ATC, and lets the hammer write until it is seen at @p */
 bool ats_writes_land(int ep, const __u64 *p)
 {
 	bool seen = false;
@@ -614,7 +623,7 @@ bool ats_writes_land(int ep, const __u64 *p)
 	return seen;
 }
 
-/* The next owner's content, for the victim's pages where they are mapped here */
+/* The next owner's content, for a victim that is mapped in this process */
 void refill(__u64 *p)
 {
 	size_t i;

@@ -63,11 +63,6 @@
 #define EP(n)		(1u << (n))
 #define ALL_EPS		(EP(NR_EPS) - 1)
 
-/* Each endpoint of a bit mask */
-#define for_each_ep(ep, eps)				\
-	for ((ep) = 0; (ep) < MAX_EPS; (ep)++)		\
-		if (!((eps) & EP(ep))) {} else
-
 #define PAGE		4096UL
 #define KEPT_PAGES	8	/* stay mapped all the time */
 #define VICTIM_PAGES	16	/* are taken away */
@@ -93,7 +88,7 @@
 struct ats_scenario {
 	const char *name;
 	const char *what;
-	const char *by_name;	/* why it is run only by name; NULL: it is not */
+	const char *by_name;	/* why it runs only by name, or NULL */
 };
 
 /* "key=value" on the command line; a table ends with key = NULL */
@@ -118,14 +113,14 @@ struct ats_area {
 	__u64 len;
 };
 
-/* Who shares what, and what is taken away. The lower part is ats_setup()'s */
+/* Which endpoints share a domain, and what they lose. ats_setup() adds the rest */
 struct ats_layout {
 	unsigned int targets;	/* their hammers know nothing but the victim */
 	unsigned int others;	/* beyond NR_EPS, that keep what they write to */
 	bool alone;		/* one target, victim mapped by the DMA API */
 	bool keep_off;		/* others of the trio keep off the victim */
 
-	unsigned int part;	/* who takes part */
+	unsigned int part;	/* endpoints that take part */
 	__u32 dom;
 	__u32 victim;
 	__u32 kept;
@@ -148,14 +143,17 @@ const void *ats_choose(int argc, char **argv, const void *table, size_t n,
 void ats_start(const struct ats_scenario *sc);
 
 /* A run of all scenarios: ats_runner.c */
-_Noreturn void ats_run_all(int argc, char **argv, const void *table, size_t n,
-			   size_t size);
+__noreturn void ats_run_all(int argc, char **argv, const void *table, size_t n,
+			    size_t size);
 bool ats_has_module_file(void);
 bool ats_load_module(void);
 bool ats_unload_module(void);
 
 /* Ends the program with what is wrong, and errno, unless @ok */
 void must(bool ok, const char *what);
+
+/* for (ep = 0; next_ep(eps, &ep); ep++): each endpoint of a bit mask */
+bool next_ep(unsigned int eps, int *ep);
 
 /* The module. These end the program if the ioctl fails */
 int ats_open(void);

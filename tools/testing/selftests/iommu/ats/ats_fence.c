@@ -139,7 +139,7 @@ static void control(void)
 	bool ok = true;
 	int ep;
 
-	for_each_ep(ep, lay.part)
+	for (ep = 0; next_ep(lay.part, &ep); ep++)
 		ok &= ats_prepare(&lay, ep) && ats_control(ep);
 	case_control(ok);
 }
@@ -153,7 +153,7 @@ static void case_flush(void)
 	bool dead;
 	int ep;
 
-	for_each_ep(ep, sc->targets) {
+	for (ep = 0; next_ep(sc->targets, &ep); ep++) {
 		mode = ATD_INV_ANSWER;
 		if (sc->dead & EP(ep))
 			mode = ATD_INV_NEVER_UNTIL_RESET;
@@ -171,7 +171,7 @@ static void case_flush(void)
 	print_flush("flush", &flush);
 	if (sc->neighbour)
 		print_flush("flush2", &flush2);
-	for_each_ep(ep, lay.part) {
+	for (ep = 0; next_ep(lay.part, &ep); ep++) {
 		print_counters(ep);
 		if (!(targets() & EP(ep)))
 			continue;
@@ -194,13 +194,13 @@ static void case_healthy(void)
 	__u64 addr;
 	int ep, ret;
 
-	for_each_ep(ep, lay.part & ~targets()) {
+	for (ep = 0; next_ep(lay.part & ~targets(), &ep); ep++) {
 		ret = counter(ep, ATD_ACCEPTED_AFTER) > 0;
 		if (!ret)
 			ksft_print_msg("endpoint %d made no progress\n", ep);
 		progress &= ret;
 	}
-	for_each_ep(ep, lay.part & (EP(TRIO) - 1) & ~sc->dead) {
+	for (ep = 0; next_ep(lay.part & (EP(TRIO) - 1) & ~sc->dead, &ep); ep++) {
 		/* Kept pages still work, the victim's are unknown to the ATC */
 		addr = sc->verb == DETACH ? 0 : VICTIM_IOVA;
 		if (addr && command(ep, ATD_CMD_ATC_LOOKUP, addr, PAGE) !=
@@ -239,10 +239,10 @@ static void case_second_flush(void)
 	else
 		map_dom(f.buf, lay.dom, SECOND_IOVA);
 
-	for_each_ep(ep, sc->dead)
+	for (ep = 0; next_ep(sc->dead, &ep); ep++)
 		asked -= counter(ep, ATD_INV_RECEIVED);
 	do_ioctl(ATS_TESTDEV_UNMAP, &f, "second unmap");
-	for_each_ep(ep, sc->dead)
+	for (ep = 0; next_ep(sc->dead, &ep); ep++)
 		asked += counter(ep, ATD_INV_RECEIVED);
 
 	print_flush("second", &f);
@@ -255,7 +255,7 @@ static void case_second_flush(void)
 	 * Where the dead are still asked, taking everything down would cost the
 	 * SMMU's timeout at each step, and show nothing new.
 	 */
-	for_each_ep(ep, asked && !sc->reset ? sc->dead : 0)
+	for (ep = 0; next_ep(asked && !sc->reset ? sc->dead : 0, &ep); ep++)
 		poke(ep, ATD_INV_MODE, 4, ATD_INV_ANSWER);
 }
 

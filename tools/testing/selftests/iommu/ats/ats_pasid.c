@@ -160,6 +160,17 @@ static void control(void)
 	case_control(ok);
 }
 
+/* After the mark: gives both endpoints time, and prints what they did */
+static void go_on(__u64 flush_ns)
+{
+	ats_go_on(BOTH);
+	ats_hammers_off(BOTH);
+	print_fenced("start");
+	ksft_print_msg("flush.ns=%llu\n", flush_ns);
+	print_counters(HEALTHY);
+	print_counters(TARGET);
+}
+
 /* How one of the spaces loses its victim */
 static void take_away(const struct space *sp, struct ats_testdev_flush *f)
 {
@@ -317,13 +328,7 @@ static void attach_and_detach(bool identity)
 	ns = now_ns() - start;
 	mark(BOTH);
 	ats_fill_buf(one->buf, REFILL);
-	ats_go_on(BOTH);
-	ats_hammers_off(BOTH);
-	print_fenced("start");
-
-	ksft_print_msg("flush.ns=%llu\n", ns);
-	print_counters(HEALTHY);
-	print_counters(TARGET);
+	go_on(ns);
 	judge_space(one, &v);
 	case_verdict(&v);
 	case_healthy(counter(HEALTHY, ATD_ACCEPTED_AFTER) > 0, 0);
@@ -442,12 +447,7 @@ static void case_lost(__u64 (*lose)(void *arg), void *arg)
 	ns = lose(arg);
 	mark(BOTH);
 	refill(seen);
-	ats_go_on(BOTH);
-	ats_hammers_off(BOTH);
-	print_fenced("start");
-	ksft_print_msg("flush.ns=%llu\n", ns);
-	print_counters(HEALTHY);
-	print_counters(TARGET);
+	go_on(ns);
 	ats_judge(TARGET, ATD_REFUSED_AFTER, &v);
 	v.corrupted = changed(seen);
 	case_verdict(&v);

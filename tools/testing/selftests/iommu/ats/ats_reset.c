@@ -134,7 +134,7 @@ static bool fenced(int ep)
 	return ok && !asked && f.ns <= limit_ns();
 }
 
-/* Fills, writes, and after the flush writes no more; false if it does not answer */
+/* Fills, writes, and after the flush, which it answers, writes no more */
 static bool healed(int ep)
 {
 	struct ats_testdev_flush f;
@@ -502,8 +502,8 @@ static void *reset_bus_meanwhile(void *path)
 
 /*
  * Removing a device that does not answer takes the IOMMU driver a timeout, and
- * all that time the device is on its bus. That an attribute of sysfs is gone tells
- * that the removal has begun.
+ * all that time the device is on its bus. That an attribute of sysfs is gone
+ * tells that the removal has begun.
  */
 static void then_removed(int ep)
 {
@@ -653,18 +653,19 @@ static const char *no_module_file(void)
 
 static const struct scenario scenarios[] = {
 	{ { "methods", "every method that the endpoint offers" },
-	  .missing = no_bus_reset, .dead = EP(PLUGGED), .ep = PLUGGED, .then = then_methods,
-	  .cases = 4 },
+	  .missing = no_bus_reset, .dead = EP(PLUGGED), .ep = PLUGGED,
+	  .then = then_methods, .cases = 4 },
 	{ { "twice", "twice in a row" },
 	  .dead = EP(DEAD), .ep = DEAD, .then = then_twice, .cases = 3 },
 	{ { "fails", "a reset that fails" },
-	  .missing = no_sibling, .dead = EP(PLUGGED),
-	  .ep = PLUGGED, .alone = true, .then = then_fail, .cases = 2 },
+	  .missing = no_sibling, .dead = EP(PLUGGED), .ep = PLUGGED,
+	  .alone = true, .then = then_fail, .cases = 2 },
 	{ { "in-vain", "a reset after which it is still dead" },
 	  .dead = EP(DEAD), .ep = DEAD, .for_ever = true,
 	  .then = then_in_vain, .cases = 1 },
 	{ { "reload", "unbind and bind, rmmod and insmod" },
-	  .missing = no_module_file, .dead = EP(DEAD), .ep = DEAD, .then = then_reload, .cases = 3 },
+	  .missing = no_module_file, .dead = EP(DEAD), .ep = DEAD,
+	  .then = then_reload, .cases = 3 },
 	{ { "rescan-dead", "removed and found again, still dead" },
 	  .dead = EP(DEAD), .ep = DEAD, .for_ever = true,
 	  .then = then_rescan_dead, .cases = 3 },
@@ -672,10 +673,12 @@ static const struct scenario scenarios[] = {
 	  .dead = EP(DEAD), .ep = DEAD, .then = then_rescan_healed,
 	  .cases = 1 },
 	{ { "meanwhile", "a reset during the flush" },
-	  .missing = no_second_cpu, .dead = EP(DEAD) | EP(0), .ep = DEAD, .meanwhile = meanwhile_reset,
-	  .then = then_reset_meanwhile, .cases = 2 },
+	  .missing = no_second_cpu, .dead = EP(DEAD) | EP(0), .ep = DEAD,
+	  .meanwhile = meanwhile_reset, .then = then_reset_meanwhile,
+	  .cases = 2 },
 	{ { "vf", "one of two VFs goes dead" },
-	  .missing = no_vfs, .vfs = "2", .dead = EP(VF(0)), .ep = VF(0), .then = then_vf, .cases = 3 },
+	  .missing = no_vfs, .vfs = "2", .dead = EP(VF(0)), .ep = VF(0),
+	  .then = then_vf, .cases = 3 },
 	{ { "aer", "a fatal error, and the recovery from it" },
 	  .missing = no_injection, .dead = EP(PLUGGED), .ep = PLUGGED,
 	  .then = then_aer, .cases = 1 },
@@ -711,12 +714,12 @@ static bool begin(void)
 	pthread_t thread;
 	int ep;
 
-	for_each_ep(ep, lay.part)
+	for (ep = 0; next_ep(lay.part, &ep); ep++)
 		ok &= ats_prepare(&lay, ep) && ats_control(ep);
 	lay_bait();
 	case_control(ok);
 
-	for_each_ep(ep, sc->dead)
+	for (ep = 0; next_ep(sc->dead, &ep); ep++)
 		ats_misbehave(ep, sc->for_ever ? ATD_INV_NEVER :
 			      ATD_INV_NEVER_UNTIL_RESET, 0);
 	ats_hammer_all(lay.part);
@@ -733,7 +736,7 @@ static bool begin(void)
 
 	ok = true;
 	print_flush("flush", &f);
-	for_each_ep(ep, lay.part) {
+	for (ep = 0; next_ep(lay.part, &ep); ep++) {
 		print_counters(ep);
 		if (judged & EP(ep))
 			ats_judge(ep, ATD_REFUSED_AFTER, &v);
@@ -754,7 +757,7 @@ static void give_up(void)
 	unsigned int i;
 	int ep;
 
-	for_each_ep(ep, lay.part & sc->dead)
+	for (ep = 0; next_ep(lay.part & sc->dead, &ep); ep++)
 		ats_misbehave(ep, ATD_INV_ANSWER, 0);
 	for (i = 0; i < sc->cases; i++)
 		ksft_test_result_fail("not tried: no endpoint was fenced\n");
@@ -765,7 +768,7 @@ static void add_vfs(const char *number)
 	int ep;
 
 	must(sysfs_write(PLUGGED, "sriov_numvfs", number), "sriov_numvfs");
-	for_each_ep(ep, EP(VF(0)) | EP(VF(1)))
+	for (ep = 0; next_ep(EP(VF(0)) | EP(VF(1)), &ep); ep++)
 		ats_add_endpoint(ep);
 }
 

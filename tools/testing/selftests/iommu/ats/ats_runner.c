@@ -98,7 +98,7 @@ static long read_hex(const char *bdf, const char *file)
 }
 
 /* Calls @fn for each endpoint of this kind; returns how many there are */
-static int for_each_endpoint(void (*fn)(const char *bdf))
+static int with_endpoints(void (*fn)(const char *bdf))
 {
 	struct dirent *d;
 	DIR *dir = opendir(PCI_DEVICES);
@@ -131,7 +131,7 @@ static void look_for_smmu(const char *bdf)
 /* Ends the program if there is nothing here that a scenario could be run on */
 static void check_machine(void)
 {
-	int endpoints = for_each_endpoint(look_for_smmu);
+	int endpoints = with_endpoints(look_for_smmu);
 
 	if (!endpoints)
 		ksft_exit_skip("no ats-testdev endpoint: no PCI device %04x:%04x\n",
@@ -158,7 +158,6 @@ static void write_attr(const char *bdf, const char *file, const char *text)
 		close(fd);
 }
 
-/* A scenario may leave an endpoint fenced, with VFs, or off its bus */
 static void restore(const char *bdf)
 {
 	write_attr(bdf, "sriov_numvfs", "0");
@@ -166,15 +165,26 @@ static void restore(const char *bdf)
 	write_attr(bdf, "reset", "1");
 }
 
+/*
+ * A scenario may leave an endpoint dead, fenced, with VFs, or off its bus. One
+ * that stays dead is fenced again by the attach at the end of its reset.
+ */
 static void restore_all(void)
 {
-	int fd = open("/sys/bus/pci/rescan", O_WRONLY);
+	int fd = open("/sys/bus/pci/rescan", O_WRONLY), ep;
 
 	if (fd < 0 || write(fd, "1", 1) != 1)
 		ksft_perror("/sys/bus/pci/rescan");
 	if (fd >= 0)
 		close(fd);
-	for_each_endpoint(restore);
+	if (!ats_open()) {
+		for (ep = 0; ep < MAX_EPS; ep++) {
+			if (ats_there(ep))
+				ats_misbehave(ep, ATD_INV_ANSWER, 0);
+		}
+		close(dev);
+	}
+	with_endpoints(restore);
 }
 
 /*
@@ -182,7 +192,7 @@ static void restore_all(void)
  */
 
 /* In a child: this program again, with a scenario and the options */
-static _Noreturn void start(int argc, char **argv, const char *name, int out)
+static __noreturn void start(int argc, char **argv, const char *name, int out)
 {
 	char **args = calloc(argc + 2, sizeof(*args));
 	int i;
@@ -248,8 +258,8 @@ static bool run_one(int argc, char **argv, const struct ats_scenario *sc)
 }
 
 /* Ends the program. A table as for ats_choose() */
-_Noreturn void ats_run_all(int argc, char **argv, const void *table, size_t n,
-			   size_t size)
+__noreturn void ats_run_all(int argc, char **argv, const void *table, size_t n,
+			    size_t size)
 {
 	bool loads = access(ATS_DEV, F_OK);
 	const struct ats_scenario *sc;

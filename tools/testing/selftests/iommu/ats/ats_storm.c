@@ -57,7 +57,7 @@
 #define WATCH_US	2000	/* how long a window is looked at */
 #define WINDOW_MS	30	/* how long to wait for one */
 #define MAX_TIMEOUT_US	10000	/* of the SMMU: each fault takes it, or more */
-#define NR_CPUS		4	/* a thread each */
+#define THREADS		4	/* a CPU each */
 /* The host may stop a guest, but a storm that makes no progress is over */
 #define STALLED_S	60
 
@@ -585,8 +585,8 @@ int main(int argc, char **argv)
 	if (opt.timeout_us > MAX_TIMEOUT_US)
 		ksft_exit_skip("needs an SMMU that gives up within %d us: timeout_us= says when\n",
 			       MAX_TIMEOUT_US);
-	if (sysconf(_SC_NPROCESSORS_ONLN) < NR_CPUS)
-		ksft_exit_skip("needs %d CPUs\n", NR_CPUS);
+	if (sysconf(_SC_NPROCESSORS_ONLN) < THREADS)
+		ksft_exit_skip("needs %d CPUs\n", THREADS);
 	ksft_set_plan(6);
 	ksft_print_msg("seed %ld\n", seed);
 	setup();

@@ -10,10 +10,10 @@
  * request, when the device is closed and opened, and of the whole bus.
  *
  * The pages stay this program's after an unmap and get another content, as if
- * they had a new owner: a write that lands is seen and harms nobody.
+ * they had a new owner: a write that lands is seen and does no harm.
  *
- * Needs root, vfio-pci with its character device, and the module, which finds the
- * endpoints and then gives two of them away. The reset of a bus needs endpoints
+ * Needs root, vfio-pci with its character device, and the module, which finds
+ * the endpoints and then gives two of them away. The reset of a bus needs endpoints
  * below ports of their own; two SMMUs, endpoints 0 and 1 behind one and 2 and 3
  * behind another.
  *
@@ -358,7 +358,7 @@ static void setup(void)
 	victim_ioas = sc->pasid ? ioas2 : ioas;
 	map(victim_ioas, victim, VICTIM_PAGES, VICTIM_IOVA);
 
-	for_each_ep(ep, part) {
+	for (ep = 0; next_ep(part, &ep); ep++) {
 		bind(ep, "vfio-pci");
 		open_endpoint(ep);
 	}
@@ -369,7 +369,7 @@ static void teardown(void)
 {
 	int ep;
 
-	for_each_ep(ep, part) {
+	for (ep = 0; next_ep(part, &ep); ep++) {
 		close_endpoint(ep);
 		bind(ep, "\n");
 	}
@@ -479,7 +479,7 @@ static void case_flush(void)
 	ats_hammers_off(part);
 	ksft_print_msg("flush.ns=%llu\n", end - start);
 	ksft_print_msg("fenced.start=%llu\n", counter(TARGET, ATD_TIME));
-	for_each_ep(ep, part)
+	for (ep = 0; next_ep(part, &ep); ep++)
 		print_counters(ep);
 	ats_judge(TARGET, ATD_REFUSED_AFTER, &v);
 	v.corrupted = changed(victim);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * While the SMMU waits for an endpoint that does not answer, the command queue
- * stands still, for all devices. Does a flush of another device return too early?
+ * stands still, for all devices. Does a flush of another one return too early?
  *
  * Each scenario is one to four acts on as many CPUs: unmap, attach, detach, or
  * make other CPUs answer interrupts. The first one finds the dead endpoint, the
@@ -15,7 +15,7 @@
  * Endpoints as for ats_fence, but LONER and NEIGHBOUR have paging domains of
  * their own.
  *
- * What this is not: a measurement. Who waits how long is for the host to judge.
+ * What this is not: a measurement. The host judges how long each act waits.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -40,7 +40,7 @@
 enum verb {
 	NOTHING,
 	UNMAP,		/* what the endpoint's hammer writes to */
-	UNMAP_OTHER,	/* pages of the same domain that nobody writes to */
+	UNMAP_OTHER,	/* pages of the same domain that no hammer uses */
 	DETACH,		/* the endpoint, from its domain */
 	ATTACH,		/* the endpoint, to the domain of the trio */
 	/* Those that go on until the others have ended */
@@ -110,7 +110,7 @@ static void control(void)
 	bool ok = true;
 	int ep;
 
-	for_each_ep(ep, lay.part)
+	for (ep = 0; next_ep(lay.part, &ep); ep++)
 		ok &= prepare(ep) && ats_control(ep);
 	case_control(ok);
 }
@@ -141,7 +141,7 @@ static void go_dead(void)
 			hammer_raw(sc->acts[n].ep);
 	}
 
-	for_each_ep(ep, sc->dead)
+	for (ep = 0; next_ep(sc->dead, &ep); ep++)
 		ats_misbehave(ep, ATD_INV_NEVER_UNTIL_RESET, 0);
 	ats_hammer_all(lay.part);
 	ignored = counter(__builtin_ctz(sc->dead), ATD_INV_IGNORED);
@@ -209,7 +209,7 @@ static void act(unsigned int n)
 		.pattern = REFILL, .mark = EP(a->ep),
 		.flags = a->irqs_off ? ATS_TESTDEV_IRQS_OFF : 0,
 	};
-	/* The first act starts the counters of the endpoints that lose nothing */
+	/* The first act starts the counters of endpoints that lose nothing */
 	if (!n)
 		f->mark |= lay.part & ~targets();
 	if (a->verb == UNMAP_OTHER || same_as_first(n)) {
@@ -243,8 +243,8 @@ static void act(unsigned int n)
 
 /*
  * The first act is on the CPU that was asked for, the others are on those that
- * follow. If they are not enough, the last one has the rest. No act begins before
- * every thread is on its CPU: one of them will not be interrupted any more.
+ * follow. If they are not enough, the last one has the rest. No act begins
+ * before every thread is on its CPU: one CPU will not be interrupted any more.
  */
 static void *actor(void *arg)
 {
@@ -292,7 +292,7 @@ static void judge(void)
 
 	ats_go_on(lay.part);
 	ats_hammers_off(lay.part);
-	for_each_ep(ep, lay.part) {
+	for (ep = 0; next_ep(lay.part, &ep); ep++) {
 		print_counters(ep);
 		if (!(targets() & EP(ep))) {
 			going &= counter(ep, ATD_ACCEPTED_AFTER) > 0;
@@ -334,7 +334,7 @@ static void flow_acts(void)
 	print_acts();
 	judge();
 	/* Without a fence each step that follows would take a timeout */
-	for_each_ep(ep, sc->dead)
+	for (ep = 0; next_ep(sc->dead, &ep); ep++)
 		ats_misbehave(ep, ATD_INV_ANSWER, 0);
 }
 
@@ -502,8 +502,8 @@ static unsigned long taint(void)
 
 /*
  * No CMD_SYNC completes any more, and there is no error: no flush may return as
- * long as DMA goes on. In the end the driver stops the SMMU. From then on the SMMU
- * aborts all DMA, and no flush waits for it.
+ * long as DMA goes on. In the end the driver stops the SMMU. From then on the
+ * SMMU aborts all DMA, and no flush waits for it.
  */
 static void flow_stop(void)
 {
@@ -527,7 +527,7 @@ static void flow_stop(void)
 		in_time &= flushes[n].end >= flushes[0].start +
 					     stop_ms * 1000000ULL;
 	}
-	for_each_ep(ep, lay.part) {
+	for (ep = 0; next_ep(lay.part, &ep); ep++) {
 		print_counters(ep);
 		if (targets() & EP(ep))
 			ats_judge(ep, ATD_REFUSED_AFTER, &v);

@@ -9,8 +9,8 @@
  * Everything else, what is measured and what is expected, is in user space.
  *
  * Pages that were mapped stay allocated until the file is closed, with the
- * endpoints silenced first: a write that gets through is counted and harms
- * nobody.
+ * endpoints silenced first: a write that gets through is counted and does no
+ * harm.
  *
  * What this is not: a model for a driver of a real device, or safe to hand to
  * a user who is not root.
@@ -1018,10 +1018,24 @@ static int __init atd_init(void)
 }
 module_init(atd_init);
 
+/* The last close, and the removal of the endpoints, have given all back */
+static bool atd_holds_something(void)
+{
+	unsigned int i, held = atd_nr_bufs + atd_nr_doms;
+
+	for (i = 0; i < ARRAY_SIZE(atd_eps); i++)
+		held += !!atd_eps[i] + !!atd_svas[i];
+	for (i = 0; i < ARRAY_SIZE(atd_pasids); i++)
+		held += atd_pasids[i].ep != ATS_TESTDEV_NONE;
+	return held;
+}
+
 static void __exit atd_exit(void)
 {
 	misc_deregister(&atd_misc);
 	pci_unregister_driver(&atd_driver);
+	WARN(atd_holds_something(),
+	     "unloaded with buffers, domains or PASIDs in use\n");
 }
 module_exit(atd_exit);
 

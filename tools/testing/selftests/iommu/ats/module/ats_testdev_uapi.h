@@ -119,9 +119,8 @@ struct ats_testdev_fill {
 
 /*
  * PASID_ATTACH and PASID_DETACH: a domain for one PASID of an endpoint, beside
- * that of its RID. SVA_BIND gives the endpoint the address space of the caller,
- * which has to hand over pages that are there: nobody asks for those that are
- * not.
+ * that of its RID. SVA_BIND gives the endpoint the address space of the caller.
+ * Its pages have to be there: the endpoint sends no page requests.
  */
 struct ats_testdev_pasid {
 	__u32 ep;
