@@ -74,6 +74,10 @@ def digest(paths, extra=""):
     return h.hexdigest()
 
 
+def source(name):
+    return INIT if name == "init" else ATS / f"{name}.c"
+
+
 def env_for_make():
     return {k: v for k, v in os.environ.items() if k not in NOT_FOR_MAKE}
 
@@ -93,7 +97,7 @@ def recipe(name, output, ksrc):
     """(command, files that it depends on) to build a program in output."""
     if name == "init":
         return [f"{CROSS}gcc", *CFLAGS, "-o", output / name, INIT], [INIT]
-    sources = [ATS / "Makefile", ATS / f"{name}.c", *(ATS / c for c in COMMON), *sorted(ATS.glob("*.h")),
+    sources = [ATS / "Makefile", source(name), *(ATS / c for c in COMMON), *sorted(ATS.glob("*.h")),
                ATS / "module/ats_testdev_uapi.h", *(ksrc / f for f in FROM_TREE)]
     return make_argv(name, output, ksrc), sources
 

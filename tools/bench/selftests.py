@@ -62,7 +62,7 @@ RESULT = re.compile(r"^(?P<not>not )?ok \d+ (?P<name>[^#\n]*[^#\s])(?:\s*#\s*(?P
 
 def scenarios_of(program):
     """Names in the program's table, from its source."""
-    text = (initramfs.ATS / f"{program}.c").read_text(encoding="utf-8")
+    text = initramfs.source(program).read_text(encoding="utf-8")
     return re.findall(r'^\t\{ \{ "([\w-]+)"', text, re.M)
 
 
