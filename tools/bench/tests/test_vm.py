@@ -43,6 +43,11 @@ class Argv(unittest.TestCase):
         self.assertNotIn("ats.scenario", self.argv(kunit=True)[-1])
         self.assertIn("kunit.enable=1", self.argv(kunit=True)[-1])
 
+    def test_a_machine_without_the_endpoints(self):
+        argv = self.argv(endpoints=False, append=("ats.program=ats_fence",))
+        self.assertNotIn("ats-testdev", " ".join(argv))
+        self.assertTrue(argv[-1].endswith(" ats.program=ats_fence"))
+
 
 class Boots(unittest.TestCase):
     def setUp(self):
