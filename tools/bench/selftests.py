@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Runs the selftests as the runner of kselftests does, without arguments, and prints KTAP.
 
@@ -13,7 +12,6 @@ Not a test of what the scenarios show: see scenarios.py.
 """
 
 import argparse
-import os
 import re
 import subprocess
 import sys
@@ -21,16 +19,14 @@ import tempfile
 from collections import namedtuple
 from pathlib import Path
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-import initramfs                                               # noqa: E402
-import ktap                                                    # noqa: E402
-import run                                                     # noqa: E402
+from tools import ktap
+from tools.bench import initramfs, vm
 
 KSFT_SKIP = 4
 UNLOADED = "the module is unloaded"
 PROGRAMS = ("ats_fence", "ats_pasid", "ats_reset", "ats_storm", "ats_vfio", "ats_wait")
 
-# machine: fields of run.Config. skipped: scenarios that it does not allow for, or that
+# machine: fields of vm.Config. skipped: scenarios that it does not allow for, or that
 # are run by name only. fails: those that have to fail, on the unpatched kernel.
 Guest = namedtuple("Guest", "name program machine skipped fails", defaults=((),))
 
@@ -57,8 +53,6 @@ UNPATCHED = Guest("unpatched", "ats_fence", PLAIN, ["demo"],
                   ("one-dead-of-one", "one-dead-of-three", "two-dead", "detach-dead", "non-ats-neighbour",
                    "reattach", "reset"))
 
-RESULT = re.compile(r"^(?P<not>not )?ok \d+ (?P<name>[^#\n]*[^#\s])(?:\s*#\s*(?P<note>.*))?$", re.M)
-
 
 def scenarios_of(program):
     """Names in the program's table, from its source."""
@@ -66,15 +60,10 @@ def scenarios_of(program):
     return re.findall(r'^\t\{ \{ "([\w-]+)"', text, re.M)
 
 
-def results(text):
-    """{name: ("ok", "not ok" or "skip", note)} of the cases at the top level."""
-    found = {}
-    for case in RESULT.finditer(text):
-        note = case["note"] or ""
-        skip = re.match(r"SKIP\b\s*(.*)", note)
-        state = "not ok" if case["not"] else "skip" if skip else "ok"
-        found[case["name"]] = (state, skip[1] if skip else note)
-    return found
+def results(read):
+    """{name: ("ok", "not ok" or "skip", reason)} of the cases at the top level."""
+    return {case.name: ("skip" if case.skipped else "ok" if case.ok else "not ok", case.reason)
+            for case in read.cases if not case.depth}
 
 
 def controls(text):
@@ -85,7 +74,7 @@ def controls(text):
 def judge(guest, text):
     """[(ok, text)] of the verdict of a program that was started without arguments."""
     read = ktap.Ktap(text.splitlines())
-    names, found = scenarios_of(guest.program), results(text)
+    names, found = scenarios_of(guest.program), results(read)
     skipped = names if guest.skipped == ALL else guest.skipped
     states = {name: found.get(name, ("missing", ""))[0] for name in [*names, UNLOADED]}
     want = {name: "skip" if name in skipped else "not ok" if name in guest.fails else "ok"
@@ -100,7 +89,7 @@ def judge(guest, text):
         (not silent, "each skip has a reason" + reason(silent)),
         (controls(text) == len(ran), f"{controls(text)} positive controls for {len(ran)} scenarios"),
         (read.number("exit") == status, f"exit status {read.values.get('exit')}, has to be {status}"),
-        (read.number("taint", ~0) & ~run.TAINT_OOT_MODULE == 0, f"taint {read.values.get('taint')}"),
+        (read.number("taint", ~0) & ~vm.TAINT_OOT_MODULE == 0, f"taint {read.values.get('taint')}"),
     ]
 
 
@@ -110,7 +99,7 @@ def judge_skip(text):
     exits = re.findall(r"^# exit=(.*)$", text, re.M)
     return [
         (len(plans) == 1 and plans[0].startswith("0 # SKIP no ats-testdev endpoint"), f"1..{' '.join(plans)}"),
-        (not RESULT.search(text), "no case"),
+        (not ktap.Ktap(text.splitlines()).cases, "no case"),
         (exits == [str(KSFT_SKIP)], f"exit status {' '.join(exits)}, has to be {KSFT_SKIP}"),
     ]
 
@@ -138,11 +127,11 @@ def boot(bench, kernel, guest, endpoints=True, limit=600):
     """(boot, verdict) of one program without arguments."""
     machine = dict(guest.machine)
     append = (f"ats.program={guest.program}", *machine.pop("append", ()))
-    cfg = run.Config(cpus=machine.pop("cpus", 2), limit=limit, program=guest.program, endpoints=endpoints,
+    cfg = vm.Config(cpus=machine.pop("cpus", 2), limit=limit, program=guest.program, endpoints=endpoints,
                      append=append, **machine)
     where = bench.out / "selftests" / (guest.name if endpoints else f"{guest.name}.none")
     result = bench.boot(kernel, cfg, where)
-    return result, run.read(where / "verdict.log")
+    return result, vm.read(where / "verdict.log")
 
 
 def guest_tests(bench, kernel, guest):
@@ -206,11 +195,11 @@ def checks(bench, a):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    run.add_arguments(p)
+    vm.add_arguments(p)
     p.add_argument("--linux", help="git repository with the series (default: OUT/linux)")
     p.add_argument("--only", default="", help="comma separated names")
     a = p.parse_args()
-    bench = run.make_bench(a)
+    bench = vm.make_bench(a)
     try:
         todo = checks(bench, a)
     except initramfs.BuildError as e:
@@ -219,7 +208,7 @@ def main():
     report = ktap.Writer(len(todo))
     for name, fn in todo:
         report.test(name, fn())
-    return 0 if report.close() else 1
+    return report.close()
 
 
 if __name__ == "__main__":

@@ -49,6 +49,8 @@ INIT_VALUE = re.compile(r"^# (exit|signal|taint)=(\w+)$")
 
 BLAME = re.compile(r"^(?:[\w-]+ )?([0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]): (.*)")
 ABOUT_ATS = re.compile(r"\b(ATS|ATC)\b")
+# The end of a fence, which blames no device
+LIFTED = "was reset, ATS may be used again"
 
 TRACE_EVENTS = """\
 smmuv3_atc_inv
@@ -175,14 +177,15 @@ class Boot:
         """{endpoint: line} that the kernel's log names in connection with ATS.
 
         Not what it says of the driver's own events, whose lines begin with the
-        SMMU: an event of a device is no blame.
+        SMMU: an event of a device is no blame. Nor that a fence was lifted, which
+        would make up for a line of blame that is missing.
         """
         bdfs = {self.ktap.values.get(f"ep{n}.bdf"): n for n in range(MAX_ENDPOINTS)}
         found = {}
         for line in self.console().splitlines():
             line = splats.strip(line)
             match = BLAME.search(line)
-            if match and bdfs.get(match[1]) is not None and ABOUT_ATS.search(match[2]):
+            if match and bdfs.get(match[1]) is not None and ABOUT_ATS.search(match[2]) and match[2] != LIFTED:
                 found.setdefault(bdfs[match[1]], match[0].strip())
         return found
 

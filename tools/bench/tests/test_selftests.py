@@ -1,13 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Tests of selftests.py's judges, with verdicts that a program could have left."""
 
-import os
-import sys
 import unittest
 from unittest import mock
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-import selftests                                               # noqa: E402
+from tools.bench import selftests
 
 SCENARIO = """\
   KTAP version 1

@@ -122,7 +122,7 @@ WRONG = {
     "no positive control on the unpatched kernel":
         (UNPATCHED, {VERDICT: chain(sub("^1..9$", "1..8"), sub("^ok 1 .*\n", ""), renumber)}, "positive control", ""),
     "the target's hammer missed, which shows no fence":
-        (PATCHED, {VERDICT: chain(sub("^# ep1.refused_after=138$", "# ep1.refused_after=99"),
+        (PATCHED, {VERDICT: chain(sub(r"^# ep1.refused_after=\d+$", "# ep1.refused_after=99"),
                                   sub("^# ep1.missed_after=0$", "# ep1.missed_after=1000"))}, "each target was refused", "ep1"),
     "what the target tried is not known":
         (PATCHED, {VERDICT: sub("^# ep1.refused_after=.*\n", "")}, "each target was refused", "ep1"),

@@ -125,7 +125,7 @@ class Checkpatch(Fake):
 
         def export(_repo, _base, _version, dest, _sob):
             dest.mkdir()
-            for n in range(mails + 1):
+            for n in range(1, mails + 1):
                 (dest / f"{n:04}-x.patch").touch()
         with mock.patch.object(T.S, "export", export), \
                 mock.patch.object(T.R, "read_hooks", lambda base: [mock.Mock()] * hooks):
