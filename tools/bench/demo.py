@@ -322,6 +322,13 @@ def main():
     p.add_argument("--update-readme", metavar="FILE", type=Path, help="write the screen into FILE's block for it")
     a = p.parse_args()
 
+    if a.report and not a.report.absolute().parent.is_dir():
+        sys.exit(f"demo: {a.report}: no such directory")
+    if a.update_readme:
+        try:
+            demo_readme.find(a.update_readme.read_text(encoding="utf-8"), a.update_readme.name)
+        except (OSError, demo_readme.NoBlock) as e:
+            sys.exit(f"demo: {e}")
     out = Path(a.out)
     kernels = [Path(a.unpatched or out / "kernel/unpatched"),
                Path(a.patched or out / "kernel/patched")]

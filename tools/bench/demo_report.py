@@ -476,7 +476,7 @@ def legend():
         item("write refused by the SMMU (below the line)", base, marks("refused", 10, 7)),
         item("not sent: the ATC has no translation", base, marks("missed", 8.5, 3)),
         item("escape: accepted after the flush returned", base,
-             *[line(x, 10, x, 0, "escape", stroke_width=2.4) for x in range(3, 34, 4)]),
+             *[line(x, 10, x, 0, "escape sample", stroke_width=2.4) for x in range(3, 34, 4)]),
         item("the SMMU has read EATS = 0", rect(1, 2, 33, 16, "fenced")),
         item("the driver flushes", rect(1, 3, 33, 14, "flush"))]) + "</ul>"
 

@@ -18,6 +18,7 @@ from tools.bench.tests.test_demo import FIXTURES, side
 from tools.checks import demo_report as check
 
 STATES = ("unpatched", "patched")
+ESCAPE = tuple(bytes.fromhex(re.search(r"--escape:#(\w{6})", demo_report.STYLE)[1]))
 SAID = {state: check.facts(FIXTURES / state / "verdict.log") for state in STATES}
 
 
@@ -174,12 +175,12 @@ class Screenshot(unittest.TestCase):
 
     def test_blank(self):
         self.assertTrue(self.judge([[(255, 255, 255)] * 20] * 20))
-        self.assertTrue(self.judge([[check.ESCAPE] * 20] * 20))
+        self.assertTrue(self.judge([[ESCAPE] * 20] * 20))
 
     def test_no_escape_in_sight(self):
-        rows = [[(x * 12, y, 0) for x in range(20)] for y in range(20)]
+        rows = [[(0, x * 12, y) for x in range(20)] for y in range(20)]
         self.assertTrue(self.judge(rows))
-        rows[0] = [check.ESCAPE] * 20
+        rows[0] = [ESCAPE] * 20
         self.assertFalse(self.judge(rows))
         self.assertTrue(self.judge(rows, 21))
         self.assertTrue(self.judge(rows, 0))
