@@ -102,6 +102,10 @@ bench: ## measure what the fence costs and compare with the limits: $(O)/bench/c
 	@$(SETUP) all
 	@$(PY) -m tools.bench.cost --out $(O)
 
+soak: ## run each scenario three times idle and three times beside a load, count failures
+	@$(SETUP) all
+	@$(PY) -m tools.bench.soak --out $(W)
+
 models: ## search the models of the races in full, and try their mutants
 	@$(SETUP) setup
 	@$(PY) -m tools.checks.runner models
@@ -137,4 +141,4 @@ help: ## print this text
 	  UPDATE_README '1: make demo writes its screen into README.md ($(or $(UPDATE_README),off))' \
 	  JOBS     'compiler jobs ($(or $(JOBS),one per processor))'
 
-.PHONY: demo check setup kernels qemu qemu-series qemu-bisect series tree absorb guests kunit qtest bench models mutants pictures clean help
+.PHONY: demo check setup kernels qemu qemu-series qemu-bisect series tree absorb guests kunit qtest bench soak models mutants pictures clean help

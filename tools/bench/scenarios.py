@@ -251,11 +251,15 @@ def judge_patched(boot, within=None, seen_us=None, dies=False, stop_ms=None, tel
             + judge_time(boot, within, seen_us) + judge_when(boot, stop_ms, tells))
 
 
-def judge_job(job, boot):
-    """judge_patched() with all that the table says of a scenario."""
-    s = job.scenario
+def judge_job(job, boots):
+    """The boots of a scenario, by kernel, with all that the table says of it."""
+    s, tests = job.scenario, []
     dies = s.escapes and "late_us" not in s.options
-    return judge_patched(boot, s.within, s.seen_us, dies, s.options.get("stop_ms"), s.tells)
+    if UNPATCHED in boots:
+        tests += judge_unpatched(boots[UNPATCHED], s.escapes, s.polls_us)
+    if PATCHED in boots:
+        tests += judge_patched(boots[PATCHED], s.within, s.seen_us, dies, s.options.get("stop_ms"), s.tells)
+    return tests
 
 
 def judge_vain(boot, dead):
@@ -447,14 +451,8 @@ def main():
                 report.test(KUNIT, tests, f"log: {bench.out / KUNIT}")
             for job, futures in pending:
                 boots = {state: f.result() for state, f in futures.items()}
-                tests = []
-                if UNPATCHED in boots:
-                    tests += judge_unpatched(boots[UNPATCHED], job.scenario.escapes,
-                                             job.scenario.polls_us)
-                if PATCHED in boots:
-                    tests += judge_job(job, boots[PATCHED])
                 name = job_name(job)
-                if not report.test(name, tests, note(boots)):
+                if not report.test(name, judge_job(job, boots), note(boots)):
                     report.comment(f"logs: {bench.out / name}")
                 rows.append((name, boots))
         except BaseException:
