@@ -210,15 +210,16 @@ class Boot:
                 if not any(re.search(r, s.text) for s in self.provoked())]
 
     def skipped(self):
-        """[(name, why)] of the cases that did not run, unless the scenario says why.
+        """The cases that have no plain result, unless the scenario says why.
 
         Those of KUnit are kunit_log.py's to judge.
         """
         if not self.config.scenario:
             return []
-        whole = [("the whole test", "")] * self.ktap.skipped_whole
-        return whole + [(c.name, c.reason) for c in self.ktap.skipped()
-                        if c.name not in self.config.skips]
+        words = {"SKIP": "skipped"}
+        return ["skipped: the whole test"] * self.ktap.skipped_whole + [
+            f"{words.get(c.directive, c.directive)}: {c.name}" + (f": {c.reason}" if c.reason else "")
+            for c in self.ktap.cases if c.directive and c.name not in self.config.skips]
 
     def foreign(self):
         """What in the logs is not of this boot, or not all of it."""
@@ -249,7 +250,7 @@ class Boot:
             found.append("the guest died")
         if self.config.scenario and not self.panicked():
             found += self.ktap.problems
-        found += [f"skipped: {name}" + (f": {why}" if why else "") for name, why in self.skipped()]
+        found += self.skipped()
         if self.finished or self.panicked():
             found += self.foreign()
         if self.finished:

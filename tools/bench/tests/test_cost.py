@@ -76,6 +76,12 @@ class CostRows(unittest.TestCase):
             new["healthy", 8] = counts._replace(**{field: getattr(counts, field) + 1})
             self.assertFalse(self.row(old, new).ok, field)
 
+    def test_a_round_of_nothing_is_none(self):
+        for field in cost.Counts._fields:
+            both = {key: counts._replace(**{field: 0}) for key, counts in costs().items()}
+            self.assertFalse(self.row(both, both).ok, field)
+        self.assertFalse(self.row(costs(), costs(base=-800)).ok)
+
     def test_price_has_a_limit(self):
         rows = cost.cost_rows("s", costs(), costs(split=101))
         self.assertFalse(rows[-1].ok)
@@ -104,6 +110,10 @@ class TimeRows(unittest.TestCase):
     def test_several_may_be_faster(self):
         self.assertTrue(self.row(3_000_000, 4).ok)
         self.assertFalse(self.row(5_200_000, 4).ok)
+
+    def test_none_returns_before_the_smmu_gave_up(self):
+        self.assertFalse(self.row(0, 4).ok)
+        self.assertFalse(self.row(900_000, 4).ok)
 
 
 class Output(unittest.TestCase):

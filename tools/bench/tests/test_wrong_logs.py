@@ -99,6 +99,9 @@ WRONG = {
     "a case was skipped":
         (PATCHED, {VERDICT: sub("^ok 5 .*", "ok 5 # SKIP everybody else's DMA went on")}, FINISHED,
          "skipped: everybody else's DMA went on"),
+    "a case was expected to fail":
+        (PATCHED, {VERDICT: sub("^ok 5 .*", "ok 5 # XFAIL everybody else's DMA went on")}, FINISHED,
+         "XFAIL: everybody else's DMA went on"),
     "a case was skipped on the unpatched kernel":
         (UNPATCHED, {VERDICT: sub("^ok 5 .*", "ok 5 # SKIP everybody else's DMA went on")}, FINISHED, "skipped"),
     "another scenario's verdict":
