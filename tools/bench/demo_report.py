@@ -240,8 +240,9 @@ def runs(times, gap):
 
 
 def tag(name, text=None, **attributes):
-    words = "".join(f' {k.rstrip("_").replace("_", "-")}="{html.escape(f"{v:.1f}" if isinstance(v, float) else str(v))}"'
-                    for k, v in attributes.items())
+    values = {k.rstrip("_").replace("_", "-"): f"{v:.1f}" if isinstance(v, float) else str(v)
+              for k, v in attributes.items()}
+    words = "".join(f' {k}="{html.escape(v)}"' for k, v in values.items())
     return f"<{name}{words}/>" if text is None else f"<{name}{words}>{html.escape(text)}</{name}>"
 
 
@@ -534,27 +535,28 @@ def page(left, right, rows, notes):
 <body>
 <main>
 <h1>An ATS endpoint stops answering invalidations; its pages are unmapped</h1>
-<p class="dim">Two boots of the same emulated machine: three ATS endpoints share a domain, the fourth and one without ATS have
-a domain each. All five write to memory every 200 µs of virtual time. Every value on this page was measured in these two
-boots.</p>
+<p class="dim">Two boots of the same emulated machine: three ATS endpoints share a domain, the fourth and one without ATS
+have a domain each. All five write to memory every 200 µs of virtual time. Every value on this page was measured in these
+two boots.</p>
 <div class="cards">{"".join(card(c) for c in courses)}</div>
 <h2>The moment when the flush returns</h2>
-<figure><figcaption>When the flush returns, the kernel may reuse the pages. Each mark is one write of an endpoint. The unpatched
-kernel returns while {html.escape(left.bdf(left.dead))} still has the old translation. The patched kernel first makes the SMMU
-refuse the translated writes of that endpoint (EATS = 0).</figcaption>
+<figure><figcaption>When the flush returns, the kernel may reuse the pages. Each mark is one write of an endpoint. The
+unpatched kernel returns while {html.escape(left.bdf(left.dead))} still has the old translation. The patched kernel first
+makes the SMMU refuse the translated writes of that endpoint (EATS = 0).</figcaption>
 {legend()}
 {detail(courses, lanes)}
 </figure>
 <h2>The whole course</h2>
-<figure><figcaption>Both kernels on the same scale, from the unmap to the flush after the reset. Writes that follow each other
-closely are one bar; the endpoints pause after those that the guest counts.</figcaption>
+<figure><figcaption>Both kernels on the same scale, from the unmap to the flush after the reset. Writes that follow each
+other closely are one bar; the endpoints pause after those that the guest counts.</figcaption>
 {overview(courses, lanes)}
 </figure>
 <h2>Measured</h2>
 {table(rows)}
 {"".join(log_lines(c) for c in courses)}
 <h2>Events of the SMMU</h2>
-<p class="dim">Milliseconds of virtual time since the unmap began, from the trace of the emulated SMMU and of the endpoints.</p>
+<p class="dim">Milliseconds of virtual time since the unmap began, from the trace of the emulated SMMU and of the
+endpoints.</p>
 <div class="pair">{"".join(events(c) for c in courses)}</div>
 </main>
 </body>

@@ -26,8 +26,9 @@ ESCAPE_MARK = re.compile(r'<line [^>]*class="escape"[^>]*/>')
 
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
          "--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars",
-         "--force-device-scale-factor=1"]
-OUTSIDE = re.compile(r"https?:|//\w|\burl\(|@import|<(?:script|link|img|iframe|object|embed|base)\b|\b(?:src|href)=", re.I)
+         "--force-device-scale-factor=1", "--host-resolver-rules=MAP * ~NOTFOUND"]
+OUTSIDE = re.compile(r"https?:|//\w|\burl\(|@import|<(?:script|link|img|iframe|object|embed|base)\b|\b(?:src|href)=",
+                     re.I)
 
 
 class BrowserError(Exception):
@@ -115,9 +116,9 @@ def chromium(page, *more):
         raise BrowserError("chromium is not installed; tools/setup/packages lists it")
     with tempfile.TemporaryDirectory() as profile:
         try:
-            proc = subprocess.run([program, *FLAGS, "--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={profile}",
-                                   *more, page.resolve().as_uri()], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                  stderr=subprocess.PIPE, timeout=120, check=False)
+            proc = subprocess.run([program, *FLAGS, f"--user-data-dir={profile}", *more, page.resolve().as_uri()],
+                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                  timeout=120, check=False)
         except subprocess.TimeoutExpired as e:
             raise BrowserError("chromium: no end after 120 s") from e
     if proc.returncode:
@@ -209,7 +210,8 @@ def judge_pictures(dom, said):
         refused = values.get(f"ep{dead_of(values)}.refused_after")
         escapes, judged = str(len(p.escapes)), str(p.marks.get("judged", 0))
         tests.append((escapes == values.get("escapes") and judged == refused,
-                      f"{p.name()}: {escapes} escapes, {judged} refused; the guest: {values.get('escapes')}, {refused}"))
+                      f"{p.name()}: {escapes} escapes, {judged} refused; the guest: {values.get('escapes')}, "
+                      f"{refused}"))
         tests.append((all(x >= r for x in p.escapes for r in p.returns),
                       f"{p.name()}: every escape is behind the return"))
     return tests

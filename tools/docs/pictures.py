@@ -78,7 +78,8 @@ def main():
     writer = ktap.Writer(len(sources))
     for source in sources:
         other = differences(source)
-        writer.case(f"{source.stem}.svg shows what {source.name} says", not other, [*other, "make pictures"] if other else ())
+        writer.case(f"{source.stem}.svg shows what {source.name} says", not other,
+                    [*other, "make pictures"] if other else ())
     return writer.close()
 
 

@@ -126,7 +126,8 @@ class CheckFails(unittest.TestCase):
         self.assertTrue(failed(check.judge_cells(check.Dom(demo.report(left, right)), rows, SAID)))
 
     def test_references(self):
-        for text in ('<img src="x.png">', '<a href="https://x">', "background:url(x)", "<script>", "@import 'x'", "//x.y"):
+        for text in ('<img src="x.png">', '<a href="https://x">', "background:url(x)", "<script>",
+                     "@import 'x'", "//x.y"):
             self.assertIsNotNone(check.OUTSIDE.search(text), text)
 
     def test_no_chromium(self):
