@@ -8,7 +8,7 @@ by git, which touches only files whose content differs, so that an incremental
 build stays small. All commits are made in a private index with fixed dates and
 identities: the same input gives the same hashes and the same mails.
 
-Nobody edits $(O)/linux: that is what $(O)/tree (make tree) is for.
+$(O)/linux is not for editing: edit in $(O)/tree (make tree).
 """
 import email.parser
 import email.policy
@@ -231,6 +231,8 @@ def import_source(repo_dir, src, version, pristine=True):
 def switch(repo, ref):
     """Put the work tree at `ref`; only files that differ are written."""
     with locked(repo.path.parent / ".linux.lock"):
+        # In a copied build folder, checkout would write each file anew, and make compile each
+        repo.git("update-index", "-q", "--refresh", check=False)
         repo.git("checkout", "-q", "-f", "--detach", ref)
 
 

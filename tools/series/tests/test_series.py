@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """assemble and absorb on a toy kernel: inverse of each other, and their refusals."""
+import shutil
 import subprocess
 import tempfile
 import unittest
@@ -102,6 +103,16 @@ class Toy(unittest.TestCase):
         self.same_tree()
         self.absorb()
         self.assertEqual(self.said, [])
+
+    def test_copied_repository_is_not_written_anew(self):
+        self.assemble()
+        R.switch(self.repo, R.R_BASE)
+        copy = self.tmp / "copy/linux"
+        shutil.copytree(self.repo.path, copy, symlinks=True)
+        before = (copy / "Kconfig").stat().st_mtime_ns
+        R.switch(R.Repo(copy), R.R_SERIES)
+        self.assertEqual((copy / "Kconfig").stat().st_mtime_ns, before)
+        self.assertIn("line nine\n", (copy / "drivers/a.c").read_text())
 
     def test_same_input_same_commit(self):
         one = self.assemble(ref="refs/t/1")
