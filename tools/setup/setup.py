@@ -15,6 +15,7 @@ interruption and a second run costs next to nothing:
 What is built and how is those tools' own matter, not this file's.
 """
 import argparse
+import contextlib
 import fcntl
 import os
 import re
@@ -35,6 +36,9 @@ QEMU_VERSION = re.compile(r"^(?:\d+:)?10\.0\.\d+")
 MESON_NEEDED = (1, 5)
 MESON_SUITES = {"bookworm": ("bookworm-backports",)}
 GIB = 1 << 30
+
+# The steps that write to the cache.
+SOURCES = ("kernel-source", "qemu-source")
 
 # Verb -> what it needs, in order.
 NEEDS = {
@@ -71,6 +75,18 @@ def need_room(path, gib, what):
     if free < gib * GIB:
         raise StepError(f"the disk is full: {what} needs about {gib} GB below {path}, "
                         f"{free / GIB:.1f} GB are free")
+
+
+@contextlib.contextmanager
+def locked(folder):
+    """One set-up at a time in `folder`; says so when it has to wait."""
+    with open(folder / ".lock", "w", encoding="ascii") as fh:
+        try:
+            fcntl.flock(fh, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"setup: waiting for another make that uses {folder}", flush=True)
+            fcntl.flock(fh, fcntl.LOCK_EX)
+        yield
 
 
 class Setup:
@@ -282,7 +298,9 @@ class Setup:
                 "debug": lambda: self.flavour(kernel.DEBUG),
                 "kcsan": lambda: self.flavour(kernel.KCSAN)}
         for need in self.kernel_order(needs):
-            todo[need]()
+            # Clones share the cache: they wait for a download, not for a build
+            with locked(self.cache) if need in SOURCES else contextlib.nullcontext():
+                todo[need]()
         if self.work != self.out:
             point(self.work / "qemu", "../qemu")
 
@@ -327,14 +345,7 @@ def main():
     args.cache.mkdir(parents=True, exist_ok=True)
     if " " in str(args.out):
         raise StepError(f"O={args.out}: the kernel cannot be built in a path with a space")
-    with open(args.out / ".lock", "w", encoding="ascii") as mine, \
-         open(args.cache / ".lock", "w", encoding="ascii") as shared:
-        for lock, name in ((mine, args.out), (shared, args.cache)):
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                print(f"setup: waiting for another make that uses {name}", flush=True)
-                fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(args.out):
         steps = progress.Steps(args.out, total(args), verbose=bool(env.get("V")))
         steps.record("packages", args.packages_took, "")
         try:
