@@ -2,16 +2,15 @@
 /*
  * Recovery from ATC invalidations that an endpoint does not answer.
  *
- * A flush that cannot invalidate the ATC of a device must not return as long as
- * the device can use what it has cached: the memory behind it is about to be
- * freed. The only thing that helps at once, without the device, is to have the
- * SMMU refuse the device's Translated transactions, which STE.EATS = 0b00 does
- * (IHI 0070, 3.9.1.3). That is the fence. The device keeps its translation, so
- * untranslated DMA goes on, and it gets ATS back when it has been reset, which
- * should empty its ATC, and then answers.
+ * A flush that cannot invalidate the ATC of a device must not return while the
+ * device can use the translations in it: the memory is about to be freed. The
+ * SMMU can refuse the device's Translated transactions at once and without the
+ * device, by STE.EATS = 0b00 (IHI 0070, 3.9.1.3). That is the fence. The device
+ * keeps its domain, so its untranslated DMA continues. It gets ATS back after a
+ * reset, which should empty its ATC, if it then answers.
  *
- * What this is not: recovery of the device. Whether and when to reset it is for
- * its driver, or the administrator, to decide.
+ * This code does not reset the device. Its driver or the administrator decides
+ * whether and when to do that.
  *
  * Copyright (C) 2026 The ATC fence authors
  */
@@ -25,24 +24,25 @@
 #include "arm-smmu-v3.h"
 
 /*
- * How the parts play together, for a master whose ATC_INV was not answered:
+ * The states of a master whose ATC_INV was not answered:
  *
  *	state		EATS in memory	EATS that the	ATC_INV		flush
- *					SMMU goes by	is queued	returns
+ *					SMMU uses	is queued	returns
  *	OK		0 or 1		0 or 1		yes		if answered
  *	FENCING		0		0 or 1		yes		no
  *	FENCED		0		0		no		yes
  *
- * OK -> FENCING -> FENCED is walked by whoever has a flush to complete. Nobody
- * waits for anybody else on that way, since the other one may be the context
- * that we have interrupted: all steps can be repeated, and whoever finds FENCING
- * repeats them. Only an answer leads back to OK, after a reset, or of a device
- * that has just come. GONE is the end of a master that may have been looked up
- * just before.
+ * Any flush that has to complete takes a master from OK to FENCING to FENCED.
+ * It does not wait for another flush that fences the same master, because it
+ * may have interrupted that flush. All steps can be repeated: a flush that
+ * finds FENCING repeats them. A master returns to OK only when its device
+ * answers, after a reset or when the device was found. GONE is the state of a
+ * master that is being released, and that a flush may have looked up just
+ * before.
  *
- * fence->lock makes one step of what the fence does in memory, and one of the
- * decision of an attach to store a word with EATS. Otherwise EATS could come
- * back for as long as the attach takes to notice:
+ * Under fence->lock, the fence sets the state and clears EATS, and an attach
+ * tests the state and stores the word with EATS. Without the lock, EATS would
+ * be set again until the attach sees the state:
  *
  *	CPU 0 (flush)				CPU 1 (attach)
  *
@@ -61,7 +61,7 @@ static u32 arm_smmu_atc_inv_sid(const struct arm_smmu_cmd *cmd)
 	return FIELD_GET(CMDQ_ATC_0_SID, cmd->data[0]);
 }
 
-/* Have arm_smmu_atc_filter() look at @sid. It does so for good. */
+/* Make arm_smmu_atc_filter() look at @sid, from now on and permanently */
 static void arm_smmu_atc_widen(struct arm_smmu_device *smmu, u32 sid)
 {
 	u32 old = READ_ONCE(smmu->atc_fenced_min);
@@ -82,12 +82,12 @@ bool __arm_smmu_atc_skip(struct arm_smmu_device *smmu, u32 sid)
 	master = arm_smmu_load_master(smmu, sid);
 	/*
 	 * Only FENCED: with FENCING the SMMU may still let the device write.
-	 * That FENCED is seen means that its CMD_SYNC has completed.
+	 * With FENCED, the CMD_SYNC of the fence has completed.
 	 *
-	 * It may be lifted right now, and an attach may set EATS next. Whatever
-	 * the device fetches from then on is not what the flush removes: that
+	 * A reset may end the fence now, and an attach may set EATS next. The
+	 * device can then not fetch the translation that the flush removes: it
 	 * is gone from the page table, and the CMD_SYNC of its TLBI completed
-	 * before the first ATS entry was looked at (arm_smmu_invs_end_batch()).
+	 * before this look at the first ATS entry (arm_smmu_invs_end_batch()).
 	 */
 	return master && READ_ONCE(master->fence.state) == ARM_SMMU_ATC_FENCED;
 }
@@ -97,8 +97,8 @@ bool __arm_smmu_atc_skip(struct arm_smmu_device *smmu, u32 sid)
  * @smmu: the SMMU
  * @batch: CMD_ATC_INVs, in the order of their Stream IDs
  *
- * A healthy device should not notice that another one is fenced, so look at the
- * ends of the batch first, and then only at who may be concerned.
+ * A fenced device should not slow down the others: look at the ends of the
+ * batch first, and then only at Stream IDs in the range of the fenced ones.
  */
 void arm_smmu_atc_filter(struct arm_smmu_device *smmu,
 			 struct arm_smmu_cmdq_batch *batch)
@@ -108,8 +108,9 @@ void arm_smmu_atc_filter(struct arm_smmu_device *smmu,
 	u32 min, max;
 
 	/*
-	 * Having seen that there is one more, see where. Pairs with the fully
-	 * ordered atomic_inc_return() of nr_atc_fenced.
+	 * The caller has read nr_atc_fenced: now read the range of Stream IDs
+	 * that belongs to it. Pairs with the atomic_inc_return() of
+	 * nr_atc_fenced, which is fully ordered.
 	 */
 	smp_rmb();
 	min = READ_ONCE(smmu->atc_fenced_min);
@@ -119,7 +120,7 @@ void arm_smmu_atc_filter(struct arm_smmu_device *smmu,
 	    arm_smmu_atc_inv_sid(&cmds[end - 1]) < min)
 		return;
 
-	/* The first one from min on */
+	/* The first command with a Stream ID of min or more */
 	while (first < end) {
 		i = (first + end) / 2;
 		if (arm_smmu_atc_inv_sid(&cmds[i]) < min)
@@ -143,9 +144,9 @@ void arm_smmu_atc_filter(struct arm_smmu_device *smmu,
  * arm_smmu_atc_usable() - May the master use ATS?
  * @master: the master
  *
- * Context: Any. The answer lasts only while no flush can fail, that is, not at
- * all: for what must not be wrong see arm_smmu_atc_set_ste_qword().
- * Return: false from when the master is being fenced on until it was reset.
+ * Context: Any. A flush may fail and change the answer at any time. Code that
+ * must not set EATS for a fenced master uses arm_smmu_atc_set_ste_qword().
+ * Return: false from the moment at which a fence begins until it is lifted.
  */
 bool arm_smmu_atc_usable(struct arm_smmu_master *master)
 {
@@ -158,13 +159,13 @@ bool arm_smmu_atc_usable(struct arm_smmu_master *master)
  * @dst: word 1 of the STE
  * @val: its new value
  *
- * All stores to that word of a master's STE come through here, those on the way
- * to the target included. EATS is left out if the master is, or is about to be,
- * fenced.
+ * All stores of an attach to that word of a master's STE use this function,
+ * also those of intermediate values. It leaves EATS out if the master is fenced
+ * or a fence of it has begun.
  *
  * Context: Any, takes the raw spinlock of the fence.
- * Return: true if the SMMU has to be told, because the word changed, or because
- *         whoever is fencing the master has changed it, and not told it yet.
+ * Return: true if the SMMU needs a CMD_CFGI_STE, because the word has changed
+ *         here, or because a fence has changed it and may not have sent one.
  */
 bool arm_smmu_atc_set_ste_qword(struct arm_smmu_master *master, __le64 *dst,
 				__le64 val)
@@ -175,7 +176,7 @@ bool arm_smmu_atc_set_ste_qword(struct arm_smmu_master *master, __le64 *dst,
 	raw_spin_lock_irqsave(&master->fence.lock, flags);
 	if (master->fence.state != ARM_SMMU_ATC_OK)
 		val &= ~cpu_to_le64(STRTAB_STE_1_EATS);
-	/* FENCING: the SMMU may still go by the word as it was before */
+	/* FENCING: the SMMU may still use the word as it was before */
 	changed = *dst != val || master->fence.state == ARM_SMMU_ATC_FENCING;
 	if (*dst != val)
 		WRITE_ONCE(*dst, val);
@@ -190,14 +191,14 @@ EXPORT_SYMBOL_IF_KUNIT(arm_smmu_atc_set_ste_qword);
  * @smmu: the SMMU
  * @ste: the STE
  *
- * A flush can take none of the mutexes that an attach holds while it writes the
- * STE, and the attach may be anywhere between two stores: take nothing but EATS
- * out of whatever the word is by now.
+ * A flush cannot take the mutexes that an attach holds while it writes the STE,
+ * and the attach may be between two stores: clear EATS only, and keep the other
+ * bits of the word as they are now.
  *
- * As long as every store to the word is made under the lock of the fence, that
- * alone would do, and it has to with an SMMU that is not coherent: exclusives
+ * The lock of the fence alone is enough while all stores to the word are made
+ * under it. It has to be enough with an SMMU that is not coherent: exclusives
  * and atomics on Normal Non-cacheable memory are IMPLEMENTATION DEFINED. The
- * cmpxchg does not depend on every later writer knowing about the lock.
+ * cmpxchg is also right if a later change stores to the word without the lock.
  *
  * Context: Any, with the raw spinlock of the master's fence held.
  */
@@ -219,17 +220,18 @@ void arm_smmu_atc_clear_eats(struct arm_smmu_device *smmu,
 }
 EXPORT_SYMBOL_IF_KUNIT(arm_smmu_atc_clear_eats);
 
-/* How often to tell the SMMU of STEs, if it takes that for illegal */
+/* How often to send the CMD_CFGI_STEs, if the SMMU reports an error for them */
 #define ARM_SMMU_ATC_CFGI_TRIES		8
 
 /*
- * Have the SMMU see the STEs of @master. When the CMD_SYNC has completed, the
- * transactions that were let through by the old STEs are done, too (IHI 0070,
- * 4.7.3), so nothing is left that could still write.
+ * Make the SMMU observe the STEs of @master. When the CMD_SYNC has completed,
+ * so have the transactions that the old STEs let through (IHI 0070, 4.7.3). No
+ * write of the device is left.
  *
- * A CMD_SYNC that completes after somebody's ATC invalidation has failed it
- * (-ETIMEDOUT) has waited for the CMD_CFGI_STE all the same. Only one that may
- * not have been executed is repeated. An SMMU that never does has to be stopped.
+ * -ETIMEDOUT says that an ATC invalidation, of any master, was not answered.
+ * The CMD_SYNC has waited for the CMD_CFGI_STE nevertheless. -EIO says that a
+ * CMD_CFGI_STE may not have been executed: repeat the list, and stop an SMMU
+ * that goes on to fail it.
  */
 static void arm_smmu_atc_sync_stes(struct arm_smmu_master *master)
 {
@@ -255,8 +257,8 @@ static void arm_smmu_atc_sync_stes(struct arm_smmu_master *master)
 }
 
 /*
- * Not logged by the flush: it may hold locks that a console needs to get on.
- * The device is there, see arm_smmu_atc_release_master().
+ * The flush does not log: it may hold locks that a console needs. The device
+ * exists until arm_smmu_atc_release_master() has waited for this work.
  */
 static void arm_smmu_atc_log_fenced(struct irq_work *work)
 {
@@ -270,9 +272,10 @@ static void arm_smmu_atc_log_fenced(struct irq_work *work)
 		fence->sid, dev_name(master->smmu->dev));
 
 	/*
-	 * An SMMU need not check CXL.cache against EATS (IHI 0070, 3.9.3), and
-	 * there is nothing else that it would have to check: to take the link
-	 * away is for who knows the device. All such devices have ATS always on.
+	 * An SMMU need not check CXL.cache accesses against EATS (IHI 0070,
+	 * 3.9.3) or against anything else in the STE. Only a reset of the
+	 * device or taking its link down helps. All such devices have ATS
+	 * always on.
 	 */
 	if (master->ats_always_on) {
 		add_taint(TAINT_MACHINE_CHECK, LOCKDEP_STILL_OK);
@@ -282,11 +285,12 @@ static void arm_smmu_atc_log_fenced(struct irq_work *work)
 }
 
 /*
- * Fence @master, or help whoever is at it. @gen is from before the CMD_ATC_INV
- * that failed was queued: if the device was reset since, that says nothing about
- * what its ATC holds now. If it has gone, its STEs may be another master's.
+ * Fence @master, or complete a fence of it that is in progress. @gen was read
+ * before the CMD_ATC_INV that failed was queued. If the device was reset since,
+ * the failure says nothing about its ATC. If the master is GONE, its STEs may
+ * belong to another master.
  *
- * Returns false if it was reset, and nothing was done.
+ * Returns false if the device was reset and the master was left alone.
  */
 static bool arm_smmu_atc_fence(struct arm_smmu_master *master, u32 gen, u32 sid)
 {
@@ -311,7 +315,7 @@ static bool arm_smmu_atc_fence(struct arm_smmu_master *master, u32 gen, u32 sid)
 	for (i = 0; i < master->num_streams; i++) {
 		u32 id = master->streams[i].id;
 
-		/* Another master's, and this one's probe is about to fail */
+		/* Stream ID of another master: the probe of this one fails */
 		if (arm_smmu_load_master(smmu, id) != master)
 			continue;
 		step = arm_smmu_get_step_for_sid(smmu, id);
@@ -343,9 +347,9 @@ static bool arm_smmu_has_secondary_cmdqs(struct arm_smmu_device *smmu)
 
 /*
  * Is it certain that the device of the only Stream ID in @batch did not answer?
- * Not if CMD_ATC_INVs of another queue can fail the CMD_SYNC of this one, as with
- * the VCMDQs of a Tegra241, or if any device was reset, has come or has gone
- * since the batch was begun.
+ * It is not if CMD_ATC_INVs of another queue can fail the CMD_SYNC of this
+ * queue, as with the VCMDQs of a Tegra241, or if any device was reset, added or
+ * removed since the batch was begun.
  */
 static bool arm_smmu_atc_blame_is_exact(struct arm_smmu_device *smmu,
 					struct arm_smmu_cmdq_batch *batch)
@@ -356,20 +360,20 @@ static bool arm_smmu_atc_blame_is_exact(struct arm_smmu_device *smmu,
 	return atomic_read(&smmu->atc_gen) == batch->atc_gen;
 }
 
-/* How often to look what has become of somebody else's retry, and how long */
+/* How often to look for the outcome of another flush's retry, and how long */
 #define ARM_SMMU_ATC_LOOKS		10
 #define ARM_SMMU_ATC_LOOK_US		20
 
 /*
- * Somebody else, who has set fence->retrying, is finding out whether the device
- * answers. When it does not, a retry of our own, right behind theirs, costs
- * another hardware timeout, and so does that of everybody who has failed at the
- * same time. With M flushes the fence, as it queues up behind all of these, takes
- * 2 M timeouts and not M + 1.
+ * Another flush has set fence->retrying and retries for this device. If each of
+ * M flushes that failed at the same time retried, each retry would cost a
+ * hardware timeout, and the fence, which is queued after all of them, would
+ * take 2 M timeouts and not M + 1.
  *
- * So let a CMD_SYNC tell when theirs is over. It is not waiting for them: they
- * may be what this CPU has interrupted, or their retry may not be in the queue
- * yet. If nothing has become of it after a few rounds, we retry ourselves.
+ * Issue a bare CMD_SYNC, which completes after the other retry if that is in
+ * the queue. This does not depend on the other flush, which may be what this
+ * CPU has interrupted. If the outcome is still open after a few rounds, the
+ * caller retries.
  */
 static void arm_smmu_atc_await_retry(struct arm_smmu_device *smmu,
 				     struct arm_smmu_cmdq *cmdq,
@@ -388,7 +392,7 @@ static void arm_smmu_atc_await_retry(struct arm_smmu_device *smmu,
 }
 
 /*
- * The @n commands of @batch from @first on are all for @sid. Return when the
+ * The @n commands of @batch from @first on are all for @sid. Returns when the
  * device has answered them or is fenced. @blamed: the batch was for @sid only,
  * and a CMD_ATC_INV has timed out.
  */
@@ -405,17 +409,16 @@ static void arm_smmu_atc_recover_sid(struct arm_smmu_device *smmu,
 
 	guard(rcu)();
 	while (true) {
-		/* Gone: its last attach has emptied its ATC, or fenced it */
+		/* Removed: its last attach has emptied its ATC or fenced it */
 		master = arm_smmu_load_master(smmu, sid);
 		if (!master)
 			return;
 		fence = &master->fence;
 
 		/*
-		 * Acquire: neither may the retry be queued before we look, nor
-		 * may the state be from before a reset that gen is from after,
-		 * nor smmu->atc_gen, which a reset changes first. Pairs with
-		 * the release in arm_smmu_atc_lift().
+		 * Acquire: the retry must be queued after this load. The state
+		 * and smmu->atc_gen must not be older than gen: a reset changes
+		 * them first. Pairs with the release in arm_smmu_atc_lift().
 		 */
 		gen = smp_load_acquire(&fence->gen);
 
@@ -437,7 +440,7 @@ static void arm_smmu_atc_recover_sid(struct arm_smmu_device *smmu,
 			WRITE_ONCE(fence->retrying, false);
 			return;
 		case ARM_SMMU_ATC_FENCING:
-			/* Whoever began it knows that it does not answer */
+			/* The flush that began it has seen it not answer */
 			break;
 		default:
 			return;
@@ -460,26 +463,27 @@ static bool arm_smmu_atc_inv_is_for(const struct arm_smmu_cmd *cmd, u32 sid)
  * @batch: the batch, whose CMD_SYNC has completed, but with an error
  * @error: what arm_smmu_cmdq_issue_cmdlist() returned, -ETIMEDOUT or -EIO
  *
- * The SMMU does not say which of the CMD_ATC_INVs timed out. Issue those of one
- * Stream ID at a time, linearly, and fence each master that fails alone. The
- * others have answered then, and do not notice. With a single Stream ID nothing
- * is left to find out.
+ * The SMMU does not report which of the CMD_ATC_INVs timed out. Issue those of
+ * one Stream ID at a time, linearly, and fence each master that fails alone.
+ * The other devices have then answered, and keep ATS. A batch with a single
+ * Stream ID needs no retry, unless arm_smmu_atc_blame_is_exact() says no.
  *
- * A healthy endpoint may well have answered the first time, and one may have
- * answered between the error and the retry: that is as good an answer.
+ * A healthy endpoint may have answered the first time, or between the error and
+ * the retry. An answer to the retry is enough in all cases.
  *
  * The commands of a Stream ID are adjacent: the invalidation array of a domain
- * and the streams of a master are sorted. A guest's list is not, and has other
- * commands in between, which were executed or are for the guest to repeat. What
- * comes again for a Stream ID that is fenced by then is left out.
+ * and the streams of a master are sorted. A guest's list is not sorted, and has
+ * other commands in between, which were executed or which the guest repeats.
+ * The commands that come again for a Stream ID that is fenced by then are left
+ * out.
  *
- * Takes another K hardware timeouts for K of several Stream IDs that do not
- * answer, however many flushes have failed for them at once. Each sub-range of
- * @batch is issued in place: no allocation and no second array on the stack,
+ * Takes K hardware timeouts more if K of several Stream IDs do not answer,
+ * however many flushes have failed for them at once. Each sub-range of @batch
+ * is issued in place, without an allocation or a second array on the stack:
  * this runs wherever iommu_unmap() may be called.
  *
- * If the SMMU is switched off meanwhile there is nothing to fence: what it does
- * with DMA then does not depend on STEs.
+ * If the SMMU is switched off meanwhile, there is nothing to fence: it then
+ * does not use STEs.
  *
  * Context: Any, with whatever IRQ state iommu_unmap() allows. May take minutes.
  * Takes raw spinlocks, sends commands, and does not touch the device.
@@ -510,7 +514,7 @@ void arm_smmu_atc_recover(struct arm_smmu_device *smmu,
 }
 EXPORT_SYMBOL_IF_KUNIT(arm_smmu_atc_recover);
 
-/* Leave @master in @state, and let no fence that is under way go on with it */
+/* Set @state. A fence of @master that is in progress ends without effect. */
 VISIBLE_IF_KUNIT
 bool arm_smmu_atc_lift(struct arm_smmu_master *master,
 		       enum arm_smmu_atc_state state)
@@ -519,7 +523,7 @@ bool arm_smmu_atc_lift(struct arm_smmu_master *master,
 	enum arm_smmu_atc_state old;
 	unsigned long flags;
 
-	/* Fully ordered: who sees the new fence->gen, sees this one, too */
+	/* Fully ordered: a CPU that reads the new fence->gen reads this, too */
 	atomic_inc_return(&master->smmu->atc_gen);
 
 	raw_spin_lock_irqsave(&fence->lock, flags);
@@ -536,11 +540,11 @@ bool arm_smmu_atc_lift(struct arm_smmu_master *master,
 EXPORT_SYMBOL_IF_KUNIT(arm_smmu_atc_lift);
 
 /**
- * arm_smmu_atc_ask() - Have a fenced master drop all that it has cached
+ * arm_smmu_atc_ask() - Invalidate the whole ATC of a fenced master
  * @master: the master, without EATS in any of its STEs
  *
- * If it answers, its ATC is empty, and stays so until the next attach: lift the
- * fence. Otherwise it stays fenced.
+ * If the device answers, its ATC is empty and stays empty until the next
+ * attach: lift the fence. Otherwise the master stays fenced.
  *
  * Context: Process context; no attach can be under way. May take minutes.
  * Return: true if it has answered.
@@ -556,13 +560,13 @@ bool arm_smmu_atc_ask(struct arm_smmu_master *master)
 						    IOMMU_NO_PASID);
 		ret = arm_smmu_cmdq_issue_cmdlist(smmu, &smmu->cmdq, &cmd, 1,
 						  true);
-		/* It may have been the timeout of another queue's command */
+		/* The timeout may be that of another queue's command */
 		if (ret && arm_smmu_has_secondary_cmdqs(smmu))
 			ret = arm_smmu_cmdq_issue_cmdlist(smmu, &smmu->cmdq,
 							  &cmd, 1, true);
 		if (!ret)
 			continue;
-		/* A stopped SMMU asks nobody */
+		/* A stopped SMMU sends nothing: the device is not to blame */
 		if (ret != -ENODEV)
 			dev_err(master->dev,
 				"Stream ID 0x%x does not answer, ATS stays off until the device is reset\n",
@@ -577,15 +581,15 @@ bool arm_smmu_atc_ask(struct arm_smmu_master *master)
  * arm_smmu_atc_reset_done() - The device of a master was reset
  * @master: the master
  *
- * It should be listening again: lift the fence if it does. What was sent to it up
- * to now says nothing about it any more; flushes that are under way find out by
- * the generations, whichever view of the domain they hold. The next attach sets
- * EATS, and enables ATS at the endpoint.
+ * Lift the fence if the device answers now. A failure of a command that was
+ * sent before the reset no longer counts: a flush in progress compares the
+ * generations, with any array of invalidations that it may hold. The next
+ * attach sets EATS and enables ATS at the endpoint.
  *
- * Not every method of a reset is known to empty the ATC, so ask for it, while the
- * STEs still abort. A master that was not fenced has answered already, when it
- * was blocked for the reset. A fence that begins behind our back is for something
- * from before that.
+ * Some methods of a reset may not empty the ATC. So invalidate it, while the
+ * STEs still abort. A master that was not fenced has answered when it was
+ * blocked for the reset. A fence of it that begins now is for a command from
+ * before that.
  *
  * Context: Process context, with the group mutex held. The RID, and all PASIDs,
  * are blocked.
@@ -601,14 +605,14 @@ EXPORT_SYMBOL_IF_KUNIT(arm_smmu_atc_reset_done);
 
 /**
  * arm_smmu_atc_init_master() - Prepare a master for being fenced
- * @master: the master, not yet known to anybody else
+ * @master: the master, which cannot be looked up yet
  *
- * What was sent to its Stream IDs before is not its fault, see
- * arm_smmu_atc_blame_is_exact().
+ * The failure of a command that was sent to its Stream IDs before must not be
+ * charged to it, see arm_smmu_atc_blame_is_exact().
  */
 void arm_smmu_atc_init_master(struct arm_smmu_master *master)
 {
-	/* Fully ordered: before it can be looked up */
+	/* Fully ordered: before the master can be looked up */
 	atomic_inc_return(&master->smmu->atc_gen);
 	raw_spin_lock_init(&master->fence.lock);
 	init_irq_work(&master->fence.log_work, arm_smmu_atc_log_fenced);
@@ -617,10 +621,11 @@ EXPORT_SYMBOL_IF_KUNIT(arm_smmu_atc_init_master);
 
 /**
  * arm_smmu_atc_inherit_fence() - Fence a new master for its predecessor
- * @master: the master, not yet known to anybody else
+ * @master: the master, which cannot be looked up yet
  *
- * The master that had one of its Stream IDs last went while it was fenced. It may
- * be the same device, which was removed and found again: that empties no ATC.
+ * The last master with one of its Stream IDs was fenced when it was released.
+ * The device may be the same: removing it and finding it again does not empty
+ * an ATC.
  */
 void arm_smmu_atc_inherit_fence(struct arm_smmu_master *master)
 {
@@ -634,14 +639,15 @@ void arm_smmu_atc_inherit_fence(struct arm_smmu_master *master)
 EXPORT_SYMBOL_IF_KUNIT(arm_smmu_atc_inherit_fence);
 
 /**
- * arm_smmu_atc_release_master() - A master is about to go away
- * @master: the master, still found by its Stream IDs
+ * arm_smmu_atc_release_master() - A master is about to be freed
+ * @master: the master, which can still be looked up by its Stream IDs
  *
- * A flush may have looked it up and may go on doing so for a grace period after
- * it was taken out. It no longer touches the STEs, or the device to log it.
+ * A flush may have looked the master up, and may use it until a grace period
+ * after its removal has ended. From now on the flush does not access the STEs,
+ * and does not log with the device.
  *
  * Context: Process context, may sleep.
- * Return: true if it was not usable, and so its Stream IDs are not.
+ * Return: true if the master was not usable: its Stream IDs stay fenced.
  */
 bool arm_smmu_atc_release_master(struct arm_smmu_master *master)
 {
