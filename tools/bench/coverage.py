@@ -1,19 +1,24 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Did every line of the fence run, and every condition go both ways? KTAP.
+"""Did every line of the series run, and every condition go both ways? KTAP.
 
 Reads the counters (.gcda) that the debug kernel's guests left at the end of
 their verdict.log, whatever they ran: sanitized.py debug comes first. gcov reads
-each together with the notes and the source that kernel.py kept beside the
+each together with the notes and the sources that kernel.py kept beside the
 kernel; here they are added up.
+
+What counts are the lines that the series adds, in each file of the kernel that
+it adds or changes, headers included; what only tests the series is left out.
 
 The rule for conditions: a branch counts where the source has a condition
 written in it, that is, on the lines of the parentheses of if, while, for and
 switch, and of a statement with &&, || or ?:. All other branches are those of
-macros and inline functions, which are not this file's to test. What the
+macros and inline functions, which are not these files' to test. Nor are the
+branches of a header counted, which each of its users has again. What the
 compiler makes one comparison (a range of enumerators) is one condition here.
 
-What cannot be reached, by design, stands in coverage.tsv with its reason. An
-exception that is covered, or whose line is gone, is a failure as well.
+What is not reached stands in coverage.tsv with its reason, a whole file if the
+guest's kernel does not have it. An exception that is covered, or whose line is
+gone, is a failure as well.
 
 Not a measure of tests: a line that ran was not necessarily checked. That is
 what the mutants are for.
@@ -26,6 +31,7 @@ import subprocess
 import sys
 import tempfile
 from collections import defaultdict, namedtuple
+from itertools import zip_longest
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -36,7 +42,7 @@ GCOV = "aarch64-linux-gnu-gcov"
 EXCEPTIONS = HERE / "coverage.tsv"
 COUNTERS = re.compile(r"^# gcda (\S+) ([0-9a-f]+)$")
 
-# What was missed: a line ("line") or one way of a condition ("branch")
+# What was missed: a line ("line") or one way of a condition ("branch"); or a file
 Gap = namedtuple("Gap", "function what text")
 
 
@@ -84,40 +90,39 @@ def condition_lines(text):
 # -- what ran ----------------------------------------------------------------
 
 def counters(logs, name):
-    """[(log, bytes)] of the .gcda of one object in the guests' logs."""
+    """[(log, bytes)] of the .gcda of one source file in the guests' logs."""
     found = []
+    suffix = "/" + str(Path(name).with_suffix(".gcda"))
     for log in logs:
         for line in log.read_text(errors="replace").splitlines():
             match = COUNTERS.match(line.strip())
-            if match and Path(match[1]).name == f"{name}.gcda":
+            if match and match[1].endswith(suffix):
                 found.append((log, bytes.fromhex(match[2])))
     return found
 
 
-def read_gcov(kernel, name, gcda):
-    """gcov's view of one guest: the lines of the source file."""
+def read_gcov(notes, gcda, tree):
+    """gcov's view of one object in one guest: {source file: its lines}."""
     with tempfile.TemporaryDirectory(prefix="atc-gcov.") as tmp:
         work = Path(tmp)
-        (work / f"{name}.gcno").write_bytes((kernel / f"{name}.gcno").read_bytes())
-        (work / f"{name}.gcda").write_bytes(gcda)
+        (work / notes.name).write_bytes(notes.read_bytes())
+        (work / f"{notes.stem}.gcda").write_bytes(gcda)
         proc = subprocess.run([GCOV, "--json-format", "--stdout", "--branch-probabilities",
-                               f"{name}.gcda"], cwd=work, stdout=subprocess.PIPE,
+                               f"{notes.stem}.gcda"], cwd=work, stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, text=True, check=False)
     # Counters of another build are told on stderr, and read as 0
     if proc.returncode or "mismatch" in proc.stderr:
         raise CoverageError(proc.stderr.strip().replace("\n", "; "))
-    for entry in json.loads(proc.stdout)["files"]:
-        if entry["file"].endswith(f"/{name}.c"):
-            return entry["lines"]
-    raise CoverageError(f"gcov knows no {name}.c")
+    return {K.clean_path(entry["file"], tree): entry["lines"] for entry in json.loads(proc.stdout)["files"]}
 
 
 class Coverage:
-    """Counts of all guests, added up."""
+    """Counts of all guests for one file, added up; of these lines only."""
 
-    def __init__(self, source):
+    def __init__(self, source, only, branches=True):
         self.text = source.splitlines()
-        self.conditions = condition_lines(source)
+        self.only = set(only)
+        self.conditions = condition_lines(source) if branches else set()
         self.lines = defaultdict(int)
         self.branches = {}
         self.function = {}
@@ -125,14 +130,15 @@ class Coverage:
     def add(self, lines):
         for line in lines:
             n = line["line_number"]
+            if n not in self.only:
+                continue
             # Of a function that was inlined everywhere gcov gives no name
             self.function[n] = line.get("function_name", "(inlined)")
             self.lines[n] += line["count"]
             if n not in self.conditions:
                 continue
             new = [b["count"] for b in line["branches"] if not b["throw"]]
-            old = self.branches.setdefault(n, [0] * len(new))
-            self.branches[n] = [a + b for a, b in zip(old, new)]
+            self.branches[n] = [a + b for a, b in zip_longest(self.branches.get(n, []), new, fillvalue=0)]
 
     def gaps(self):
         """{line number: [Gap]}"""
@@ -149,19 +155,21 @@ class Coverage:
 # -- judging -----------------------------------------------------------------
 
 def read_exceptions(path):
-    """{Gap: reason} of lines "function, line or branch, source text, reason"."""
+    """{Gap: reason} of lines "function, line or branch, source text, reason", or
+    "path, file, -, reason"."""
     found = {}
     for n, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         if not line or line.startswith("#"):
             continue
         fields = [f.strip() for f in line.split("\t")]
-        if len(fields) != 4 or fields[1] not in ("line", "branch") or not fields[3]:
-            raise CoverageError(f"{path.name}:{n}: not function, line or branch, text, reason")
+        if len(fields) != 4 or fields[1] not in ("line", "branch", "file") or not fields[3]:
+            raise CoverageError(f"{path.name}:{n}: not function, line or branch or file, text, reason")
         found[Gap(*fields[:3])] = fields[3]
     return found
 
 
-def judge(coverage, exceptions, report):
+def judge_file(name, coverage, exceptions, report):
+    """Results for each function of one file. Returns its gaps."""
     gaps = coverage.gaps()
     for function in dict.fromkeys(coverage.function[n] for n in sorted(coverage.function)):
         mine = [n for n in coverage.lines if coverage.function[n] == function]
@@ -169,29 +177,55 @@ def judge(coverage, exceptions, report):
         missed = [f"line {n}: {gap.what} not covered: {gap.text}"
                   + (f" {coverage.branches[n]}" if gap.what == "branch" else "")
                   for n in sorted(mine) for gap in gaps.get(n, []) if gap not in exceptions]
-        report.case(f"{function}: {len(mine)} lines, {len(branches)} ways of conditions", not missed, missed)
-    open_gaps = {gap for found in gaps.values() for gap in found}
+        report.case(f"{name}: {function}: {len(mine)} lines, {len(branches)} ways of conditions", not missed, missed)
+    return {gap for found in gaps.values() for gap in found}
+
+
+def judge(files, exceptions, report):
+    """files: {path: Coverage}, of all that the series adds lines to."""
+    open_gaps = set()
+    for path, coverage in files.items():
+        whole = Gap(path, "file", "-")
+        if coverage.lines:
+            open_gaps |= judge_file(Path(path).name, coverage, exceptions, report)
+        elif path.endswith(".c"):
+            open_gaps.add(whole)
+            report.case(f"{path}: is counted", whole in exceptions,
+                        [] if whole in exceptions else ["no guest of the debug kernel has counters of it"])
     for gap, reason in exceptions.items():
         report.case(f"exception in {gap.function}: {reason}", gap in open_gaps,
                     [] if gap in open_gaps else [f"covered, or gone: {gap.text}"])
+
+
+def read_all(kept, logs, tree):
+    """{path: Coverage} of all files, from all guests."""
+    lines = json.loads((kept / "added.json").read_text())
+    files = {name: Coverage((kept / name).read_text(encoding="utf-8"), numbers, name.endswith(".c"))
+             for name, numbers in lines.items()}
+    for name in files:
+        notes = (kept / name).with_suffix(".gcno")
+        if not name.endswith(".c") or not notes.exists():
+            continue
+        for _, gcda in counters(logs, name):
+            for path, found in read_gcov(notes, gcda, tree).items():
+                if path in files:
+                    files[path].add(found)
+    return files
 
 
 def main():
     ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     ap.add_argument("--out", default="build", type=Path)
     args = ap.parse_args()
-    kernel = args.out / "kernel" / f"patched-{K.DEBUG}"
+    kept = args.out / "kernel" / f"patched-{K.DEBUG}" / "gcov"
     logs = sorted((args.out / "bench" / K.DEBUG).glob("*/verdict.log"))
     report = ktap.Writer()
     try:
-        guests = counters(logs, K.COVERED)
+        guests = sorted({log.parent.name for log, _ in counters(logs, f"{K.DRIVER}/arm-smmu-v3-atc.c")})
         report.case(f"guests of the debug kernel left counters: {len(guests)}", guests,
                     [] if guests else [f"none in {args.out}/bench/{K.DEBUG}/*/verdict.log: run sanitized.py first"])
-        coverage = Coverage((kernel / f"{K.COVERED}.c").read_text(encoding="utf-8"))
-        for log, gcda in guests:
-            print(f"# {log.parent.name}")
-            coverage.add(read_gcov(kernel, K.COVERED, gcda))
-        judge(coverage, read_exceptions(EXCEPTIONS), report)
+        report.comment("\n".join(guests))
+        judge(read_all(kept, logs, args.out / "linux"), read_exceptions(EXCEPTIONS), report)
     except (CoverageError, OSError, ValueError) as e:
         report.case("coverage can be read", False, [str(e)])
     return report.close()

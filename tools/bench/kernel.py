@@ -38,8 +38,8 @@ DRIVER = "drivers/iommu/arm/arm-smmu-v3"
 
 # Stack that a function of the driver may use: flushes run on top of anything.
 FRAME = "-Wframe-larger-than=1280"
-# Whose lines and branches the debug kernel counts.
-COVERED = "arm-smmu-v3-atc"
+# What the series adds to test itself: not what the debug kernel's guests have to reach.
+TEST_CODE = re.compile(r"-test\.c$|/arm-smmu-v3-fake")
 MODULE = TOP / "tools/testing/selftests/iommu/ats/module"
 MUTANTS = HERE / "mutants"
 
@@ -70,6 +70,14 @@ def clean_path(name, tree):
     while name.startswith("../"):
         name = name[3:]
     return name
+
+
+def added(diff):
+    """Numbers of the lines that a diff without context adds."""
+    found = []
+    for start, count in re.findall(r"^@@ -\S+ \+(\d+)(?:,(\d+))? @@", diff, re.M):
+        found += range(int(start), int(start) + int(count or 1))
+    return found
 
 
 class Warnings:
@@ -124,6 +132,12 @@ class Kernels:
         names = self.repo.names("ls-tree", "--name-only", R.R_SERIES, *[d + "/" for d in dirs])
         return sorted(Path(n).stem for n in names if n.endswith(".c"))
 
+    def changed(self):
+        """Kernel code that the series adds or changes, without what tests it."""
+        names = self.repo.names("diff-tree", "-r", "--no-renames", "--name-only", R.R_BASE, R.R_SERIES)
+        return sorted(n for n in names if n.endswith((".c", ".h")) and not TEST_CODE.search(n)
+                      and not n.startswith("tools/"))
+
     def per_object(self):
         """Kbuild's switches for single objects, as make's variables.
 
@@ -133,7 +147,7 @@ class Kernels:
         over takes as long again to build, and finds races of others.
         """
         if self.flavour == DEBUG:
-            return [f"GCOV_PROFILE_{COVERED}.o=y"]
+            return [f"GCOV_PROFILE_{Path(name).stem}.o=y" for name in self.changed() if name.endswith(".c")]
         if self.flavour == KCSAN:
             return ["KCSAN_SANITIZE=n", *[f"KCSAN_SANITIZE_{stem}.o=y" for stem in
                                           self.stems(DRIVER, "drivers/iommu") + ["ats_testdev"]]]
@@ -257,15 +271,28 @@ class Kernels:
             shutil.copy2(self.obj / "System.map", dest / "System.map")
             shutil.copy2(self.obj / ".config", dest / "config")
             if self.flavour == DEBUG:
-                # What gcov needs besides the counters, of this very build
-                for path in (self.obj / DRIVER / f"{COVERED}.gcno", self.tree / DRIVER / f"{COVERED}.c"):
-                    shutil.copy2(path, dest / path.name)
+                self.keep_notes(dest / "gcov")
             warnings.save()
             shutil.copy2(warnings.path, dest / "warnings.json")
             self.build_module(state, step)
             if sparse:
                 self.sparse(state, step)
         (dest / "key").write_text(key + "\n")
+
+    def keep_notes(self, dest):
+        """What coverage.py needs besides the counters, of this very build: the
+        compiler's notes, the sources, and which of their lines the series adds."""
+        shutil.rmtree(dest, ignore_errors=True)
+        dest.mkdir(parents=True)
+        lines = {}
+        for name in self.changed():
+            (dest / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(self.tree / name, dest / name)
+            lines[name] = added(self.repo.out("diff", "-U0", "--no-renames", R.R_BASE, R.R_SERIES, "--", name))
+            notes = (self.obj / name).with_suffix(".gcno")
+            if name.endswith(".c") and notes.exists():
+                shutil.copy2(notes, (dest / name).with_suffix(".gcno"))
+        (dest / "added.json").write_text(json.dumps(lines) + "\n")
 
     def build_module(self, state, step):
         """The test endpoint's driver, out of tree, against this very kernel."""

@@ -4,7 +4,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from tools.bench import coverage
+from tools.bench import coverage, kernel
 
 SOURCE = """\
 /* if (comment) && */
@@ -28,7 +28,7 @@ static int f(int a, int b)
 
 
 class Lines(list):
-    """What report.Report is given."""
+    """What the report is given."""
 
     def case(self, title, ok, details=()):
         self.append((title, bool(ok), list(details)))
@@ -46,7 +46,7 @@ class Conditions(unittest.TestCase):
 
 class Sums(unittest.TestCase):
     def setUp(self):
-        self.coverage = coverage.Coverage(SOURCE)
+        self.coverage = coverage.Coverage(SOURCE, range(1, 20))
 
     def test_guests_add_up(self):
         self.coverage.add([line(6, 3, [3, 0])])
@@ -63,13 +63,39 @@ class Sums(unittest.TestCase):
         self.assertEqual(self.coverage.gaps()[8], [coverage.Gap("f", "line", "return 1;")])
 
 
+    def test_only_what_the_series_adds(self):
+        found = coverage.Coverage(SOURCE, [6])
+        found.add([line(6, 0), line(8, 0)])
+        self.assertEqual(list(found.gaps()), [6])
+
+    def test_branches_of_a_header_are_its_users(self):
+        found = coverage.Coverage(SOURCE, [6], branches=False)
+        found.add([line(6, 1, [1, 0])])
+        self.assertEqual(dict(found.gaps()), {})
+
+    def test_as_many_ways_as_the_longest(self):
+        self.coverage.add([line(6, 1, [1, 1]), line(6, 1, [1, 1, 1, 0])])
+        self.assertEqual([g.what for g in self.coverage.gaps()[6]], ["branch"])
+
+
 class Judging(unittest.TestCase):
     def judge(self, lines, exceptions):
-        found = coverage.Coverage(SOURCE)
+        found = coverage.Coverage(SOURCE, range(1, 20))
         found.add(lines)
         report = Lines()
-        coverage.judge(found, exceptions, report)
+        coverage.judge({"d/a.c": found}, exceptions, report)
         return [ok for _, ok, _ in report]
+
+    def test_a_file_that_nothing_counts_fails_unless_listed(self):
+        gap = coverage.Gap("d/a.c", "file", "-")
+        self.assertEqual(self.judge([], {}), [False])
+        self.assertEqual(self.judge([], {gap: "no such hardware"}), [True, True])
+        self.assertEqual(self.judge([line(8, 1)], {gap: "no such hardware"}), [True, False])
+
+    def test_a_header_need_not_have_code(self):
+        report = Lines()
+        coverage.judge({"d/a.h": coverage.Coverage("int a;\n", [1], False)}, {}, report)
+        self.assertEqual(report, [])
 
     def test_a_gap_fails_unless_listed(self):
         gap = coverage.Gap("f", "line", "return 1;")
@@ -95,8 +121,21 @@ class Logs(unittest.TestCase):
     def test_counters_of_one_object(self):
         with tempfile.TemporaryDirectory() as tmp:
             log = Path(tmp) / "verdict.log"
-            log.write_text("ok 1\n# gcda /tmp/o/a.gcda 0aff\r\n# gcda /tmp/o/b.gcda 00\n# verdict: pass\n")
-            self.assertEqual(coverage.counters([log], "a"), [(log, b"\x0a\xff")])
+            log.write_text("ok 1\n# gcda /tmp/o/x/a.gcda 0aff\r\n# gcda /tmp/o/x/b.gcda 00\n"
+                           "# gcda /tmp/o/other/a.gcda 01\n# verdict: pass\n")
+            self.assertEqual(coverage.counters([log], "x/a.c"), [(log, b"\x0a\xff")])
+
+
+class Diffs(unittest.TestCase):
+    def test_lines_that_a_diff_adds(self):
+        diff = ("--- a/x.c\n+++ b/x.c\n@@ -1,0 +2,3 @@ int f(void)\n+a\n+b\n+c\n"
+                "@@ -9 +12 @@\n-a\n+b\n@@ -20,2 +22,0 @@\n-a\n-b\n")
+        self.assertEqual(kernel.added(diff), [2, 3, 4, 12])
+
+    def test_what_tests_the_series_is_not_counted(self):
+        for name in ("arm-smmu-v3-atc-queue-test.c", "arm-smmu-v3-fake.c", "arm-smmu-v3-fake-steps.c"):
+            self.assertTrue(kernel.TEST_CODE.search(f"{kernel.DRIVER}/{name}"))
+        self.assertFalse(kernel.TEST_CODE.search(f"{kernel.DRIVER}/arm-smmu-v3-atc.c"))
 
 
 if __name__ == "__main__":
