@@ -15,6 +15,9 @@ from collections import namedtuple
 
 RULES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "splats.txt")
 
+# The reason of lines that stand below what a splat is about
+PART = "part of any splat"
+
 Rule = namedtuple("Rule", "verdict regex reason")
 Splat = namedtuple("Splat", "lineno reason text")
 

@@ -149,6 +149,8 @@ class Patched(unittest.TestCase):
                   ((1000, "error"), (28_000, "ack"), (50_000, "ack"), (60_000, "error"),
                    (160_100, "ack"))]
         self.assertEqual(scenarios.unseen_us(events), [27.0, 100.1])
+        self.assertEqual(scenarios.unseen_us(events[:-1]), [27.0, float("inf")])
+        self.assertEqual(scenarios.unseen_us(events[:1] + events), [27.0, 100.1])
         b = boot()
         b.config.icount = True
         self.assertFalse(good(scenarios.judge_patched(b, seen_us=100)))
@@ -185,6 +187,14 @@ class Provoked(unittest.TestCase):
         self.assertFalse(self.judge(self.STALL, "ats_wait: a CPU " + vm.PROVOKED, self.STALL))
 
 
+    def test_another_one_among_them(self):
+        begin = "ats_wait: a CPU " + vm.PROVOKED
+        self.assertTrue(self.judge(begin, self.STALL, "Call trace:"))
+        for splat in ("BUG: KASAN: use-after-free", "WARNING: drivers/iommu/x.c:1 at y", "Internal error: Oops"):
+            with self.subTest(splat):
+                self.assertFalse(self.judge(begin, self.STALL, splat, "Call trace:"))
+
+
 class Panics(unittest.TestCase):
     LINE = "Kernel panic - not syncing: 9050000.smmuv3: cannot be stopped"
 
@@ -199,6 +209,9 @@ class Panics(unittest.TestCase):
     def test_another(self):
         self.assertFalse(self.judge("Kernel panic - not syncing: Oops"))
         self.assertFalse(self.judge())
+
+    def test_not_before_a_splat(self):
+        self.assertFalse(self.judge(self.LINE, "Call trace:", "BUG: KASAN: use-after-free"))
 
     def test_not_after_a_splat(self):
         self.assertFalse(self.judge("Call trace:", self.LINE))
