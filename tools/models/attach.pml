@@ -9,31 +9,31 @@
  *
  *	CMD_ATC_INV fails	target, with or without EATS	fetches a word of
  *	FENCING, EATS = 0	up to 3 passes of up to 3	the STE at any time
- *	CFGI_STE, SYNC		  words, each pass in any	and goes by it
+ *	CFGI_STE, SYNC		  words, each pass in any	and uses it
  *	FENCED			  order, then CFGI_STE, SYNC	until a CFGI_STE
  *	return
  *
- * Not here: several flushes (helping.pml), resets (reset.pml), the order in which
- * loads and stores of one CPU are seen by others but for the stores of a pass
- * (order.h). How a CMD_SYNC comes about is left out: it has completed when the
- * SMMU has executed the command in front of it.
+ * Other models have several flushes (helping.pml), resets (reset.pml), and the
+ * order in which other CPUs see loads and stores (order.h), but for the stores of
+ * a pass, which are here. A CMD_SYNC completes when the SMMU has executed the
+ * command before it.
  *
  * Properties:
  *  no-escape	 after the return no Translated write passes (I1, I4, H2)
- *  no-lost-word in the end the STE is what the attach wanted, but for EATS (I4)
- *  no-stale-ste in the end the SMMU goes by the STE in memory
- *  never-torn	 what the SMMU goes by is the old or the new STE, or invalid
+ *  no-lost-word in the end the STE is the target of the attach, except for EATS (I4)
+ *  no-stale-ste in the end the SMMU uses the STE in memory
+ *  never-torn	 the SMMU uses the old STE, the new STE or an invalid STE
  *
  * Mutants:
- *  ATTACH_NO_LOCK (no-escape): the attach looks at the state and stores without the lock
- *  ATTACH_RECHECK (no-escape): as before, but it looks again after the store and takes EATS back
- *  ATTACH_NO_MASK (no-escape): the attach does not look at the state
+ *  ATTACH_NO_LOCK (no-escape): the attach reads the state and stores without the lock
+ *  ATTACH_RECHECK (no-escape): as before, but the attach reads the state again after the store and clears EATS
+ *  ATTACH_NO_MASK (no-escape): the attach does not read the state
  *  ATTACH_EARLY_MASK (no-escape): EATS is left out of the target only, before the first pass
  *  FENCE_NO_LOCK (no-escape): the fence marks and clears without the lock
  *  FENCE_LATE_MARK (no-escape): the state becomes FENCING only after the lock was dropped
- *  FENCE_PLAIN_CLEAR (never-torn): nobody has the lock, and the fence clears EATS by load and store
+ *  FENCE_PLAIN_CLEAR (never-torn): neither takes the lock, and the fence clears EATS by load and store
  *  FENCE_NO_CFGI (no-escape): the fence does not send CMD_CFGI_STE
- *  FENCE_IGNORES_EIO (no-escape): the fence takes -EIO for done
+ *  FENCE_IGNORES_EIO (no-escape): the fence treats -EIO as success
  *  FENCE_NO_WAIT (no-escape): the fence does not wait for its CMD_SYNC
  */
 

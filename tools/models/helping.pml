@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Race 2 of the design: several flushes that the same master does not answer, one
- * of them in an interrupt on top of another (race 10). Mirrors
+ * Race 2 of the design: the same master does not answer several flushes, one of
+ * which runs in an interrupt of another (race 10). Mirrors
  * arm_smmu_atc_skip(), arm_smmu_atc_recover_sid(), arm_smmu_atc_fence(),
  * arm_smmu_atc_sync_stes() and arm_smmu_atc_await_retry() of arm-smmu-v3-atc.c.
  *
@@ -11,40 +11,41 @@
  *	retrying = true					retrying: bare CMD_SYNC,
  *	retry fails		retrying: bare CMD_SYNC	  look again
  *	FENCING, EATS = 0	  (it cannot wait for
- *	CFGI_STE, SYNC		  who it interrupted:	FENCING: the same steps
- *	FENCED			  retries by itself)	FENCED
+ *	CFGI_STE, SYNC		  flush 0, so it also	FENCING: the same steps
+ *	FENCED			  retries)		FENCED
  *
- * The device answers or not, each time anew; the batch of each flush may be for it
- * alone or for others too, and fail because of these. Flush 0 or 2 may come to a
- * stop anywhere for ever, but with the lock or a place in the queue: nobody else
- * may depend on it.
+ * The device may or may not answer each time. The batch of a flush may be for this
+ * device alone or for others, too, and may fail because of the others. Flush 0 or 2
+ * may stop for ever at any step, except with the lock or with slots in the queue:
+ * no other flush may depend on it.
  *
- * Not here: attach (attach.pml), reset (reset.pml), memory order (marks.pml). The
- * queue is a channel of whole lists, and what is done under the lock is one step.
+ * Other models have the attach (attach.pml), the reset (reset.pml) and memory order
+ * (order-*.pml). The queue is a channel of whole lists. All steps under the lock are
+ * one step.
  *
  * Properties:
  *  no-escape	 no write through what a flush that has returned removed (I1, I5)
  *  only-guilty	 a device that has always answered is not fenced (I3)
  *  once	 FENCED is entered once (the log, nr_atc_fenced)
  *  in-time	 M flushes take at most M + 1 hardware timeouts (H5): see PROMPT
- *  no-deadlock	 whoever did not come to a stop returns (H4)
- *  no-livelock	 and without trying for ever
+ *  no-deadlock	 each flush that did not stop returns (H4)
+ *  no-livelock	 and does not try for ever
  *
  * Runs:
- *  PROMPT: the device never answers, and the CPUs take no time, compared with that
+ *  PROMPT: the device never answers, and the CPUs are fast compared with its timeout
  *  LIVE: flush 0 and the interrupt alone; searches for endless repetition
  *
  * Mutants:
  *  SKIP_FENCING (no-escape): a flush leaves out the CMD_ATC_INV of a master that is FENCING
- *  TRUST_FENCING (no-escape): who finds FENCING after a failure returns
+ *  TRUST_FENCING (no-escape): a flush that finds FENCING after a failure returns
  *  FENCED_EARLY (no-escape): FENCED is set before the CMD_SYNC has completed
- *  HELP_BY_MARK (no-escape): who finds FENCING sets FENCED, but sends nothing
- *  TRUST_RETRY (no-escape): who finds a retry under way returns after the bare CMD_SYNC
- *  WAIT_FOR_FENCER (no-deadlock): who finds FENCING waits for FENCED
- *  WAIT_FOR_RETRY LIVE (no-livelock): who finds a retry under way looks without a limit
+ *  HELP_BY_MARK (no-escape): a flush that finds FENCING sets FENCED, but sends nothing
+ *  TRUST_RETRY (no-escape): a flush that finds a retry in progress returns after the bare CMD_SYNC
+ *  WAIT_FOR_FENCER (no-deadlock): a flush that finds FENCING waits for FENCED
+ *  WAIT_FOR_RETRY LIVE (no-livelock): a flush that finds a retry in progress looks for its outcome without a limit
  *  BLAME_ALL (only-guilty): no retry if a batch of several devices failed
- *  TWICE (once): FENCED is set without a look at what the state is by now
- *  ALL_RETRY PROMPT (in-time): everybody retries at once
+ *  TWICE (once): FENCED is set without reading the state again
+ *  ALL_RETRY PROMPT (in-time): all flushes retry at the same time
  */
 
 #define FLUSHES	3

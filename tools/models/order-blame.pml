@@ -3,11 +3,11 @@
  * The barriers that keep a failure from before a reset from fencing the device after
  * it (race 9, H3): arm_smmu_cmdq_batch_init_cmd(), arm_smmu_atc_recover_sid(),
  * arm_smmu_atc_blame_is_exact() and arm_smmu_atc_fence() against arm_smmu_atc_lift().
- * What the rest of it does is in reset.pml, what arm64 may do in order.h.
+ * The other steps are in reset.pml, the rules of arm64 in order.h.
  *
  *	flush					reset
  *
- *	BATCH	atc_gen		(acquire)	RESET	the device is through with it
+ *	BATCH	atc_gen		(acquire)	RESET	the reset of the device is over
  *	SEND	CMD_ATC_INV			ATC_GEN	atc_gen++	(full)
  *	SYNC	it failed			LOCK
  *	RMB	dma_rmb()			STATE	state = OK
@@ -21,7 +21,7 @@
  *
  * Properties:
  *  no-old-blame no fence for a CMD_ATC_INV from before the reset
- *  no-deadlock  the orders named can all be kept
+ *  no-deadlock  the named orders do not contradict each other
  *
  * Mutants:
  *  BATCH_RELAXED (no-old-blame): batch.atc_gen is loaded by atomic_read()
@@ -157,7 +157,7 @@ init
 	atomic {
 		if
 		:: true
-		:: state = FENCING		/* somebody else is at it */
+		:: state = FENCING		/* another flush fences it */
 		fi;
 		run Smmu();
 		run Flush();

@@ -2,7 +2,8 @@
 /*
  * The barriers around the record of a queue error (races 4 and 5, I2):
  * arm_smmu_cmdq_take_error() on one CPU, and arm_smmu_cmdq_issue_cmdlist() on that of
- * the submitter, and of who has the slots next. What arm64 may do is in order.h.
+ * the submitter, and on that of the next owner of the slots. The rules of arm64 are in
+ * order.h.
  *
  *	taker				SMMU		owner
  *
@@ -14,8 +15,8 @@
  *	UNLOCK				  again, MSI
  *
  * The taker is the handler of the interrupt or any CPU that polls. In the run SLOT the
- * list in the slot has no CMD_SYNC, so nobody takes the record, some CPU frees the slot
- * after it has seen CONS move on, and the owner is the next one there, without an error:
+ * list in the slot has no CMD_SYNC, so no owner takes the record. A CPU frees the slot
+ * after it has seen CONS move on. The owner here is the next one, without an error:
  *
  *	FREE	cmpxchg of llq (acquire): there is space
  *	FIRST	nr_errs: forget what was recorded for the slot
@@ -24,19 +25,19 @@
  * Properties:
  *  no-lost-error the owner learns that its list failed
  *  no-false-error the owner of a list that did not fail does not learn that it did
- *  no-deadlock	  the orders named can all be kept
+ *  no-deadlock	  the named orders do not contradict each other
  *
  * Runs:
  *  SLOT: see above
- *  NEXT: somebody gets the slot behind the owner, and forgets what he finds there
+ *  NEXT: another owner gets the slot after this one and clears the record
  *
  * Mutants:
  *  NO_RMB (no-lost-error): no dma_rmb() after the CMD_SYNC
  *  ACK_RELAXED (no-lost-error): GERRORN is written by writel_relaxed()
  *  ACK_FIRST (no-lost-error): the error is recorded after the acknowledge
- *  LATE_TAKE NEXT (no-lost-error): the owner looks after it has given its slots back
- *  FREE_RELAXED SLOT (no-false-error): the slots are got by cmpxchg_relaxed()
- *  NO_FIRST SLOT (no-false-error): who gets the slots does not look at what was recorded
+ *  LATE_TAKE NEXT (no-lost-error): the owner reads the record after it has freed its slots
+ *  FREE_RELAXED SLOT (no-false-error): the slots are allocated by cmpxchg_relaxed()
+ *  NO_FIRST SLOT (no-false-error): the next owner of the slots does not clear the record
  */
 
 #include "order.h"

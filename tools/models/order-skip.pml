@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The barriers behind "FENCED is seen, so nothing can be written any more" (I1, I5,
+ * The barriers of "a flush that sees FENCED may return without CMD_ATC_INV" (I1, I5,
  * race 9): __arm_smmu_domain_inv_range() with arm_smmu_atc_skip(), against the fence
  * that sets FENCED, and against arm_smmu_atc_lift() and the attach that follow a reset.
- * What the rest of it does is in helping.pml and reset.pml, what arm64 may do in order.h.
+ * The other steps are in helping.pml and reset.pml, the rules of arm64 in order.h.
  *
  *	flush			fence			reset and attach
  *
@@ -13,17 +13,17 @@
  *	SYNC	completed	(dma_rmb())		EATS	EATS = 1
  *	RMB	dma_rmb()	FENCED	state = FENCED	UNLOCK2
  *	LOOK	state
- *	REUSE	FENCED: the page is somebody else's
+ *	REUSE	FENCED: the page has a new owner
  *
  * It begins with the fence; the device is reset at any time after that, and may then
  * ask for the translation as soon as the SMMU sees EATS = 1.
  *
  * Properties:
  *  no-escape	 the device cannot write to the page when it is reused
- *  no-deadlock  the orders named can all be kept
+ *  no-deadlock  the named orders do not contradict each other
  *
  * Mutants:
- *  NO_RMB (no-escape): no dma_rmb() after the CMD_SYNC: the MSI is waited for by relaxed loads
+ *  NO_RMB (no-escape): no dma_rmb() after the CMD_SYNC: the wait for the MSI uses relaxed loads
  *  NO_MB (no-escape): neither smp_mb() nor dma_wmb() between PTE and CMD_TLBI
  *  NO_WMB (no-escape): nothing between the store to the STE and CMD_CFGI_STE
  *  ATTACH_NO_LOCK (no-escape): the attach stores EATS without the lock

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Race 9 of the design: the fence is lifted by a reset while flushes that began
- * before still go on, with the view and the failures of then. Mirrors
+ * Race 9 of the design: a reset lifts the fence while flushes that began before the
+ * reset are in progress, with the array and the failures from before. Mirrors
  * arm_smmu_atc_lift(), arm_smmu_atc_recover_sid(), arm_smmu_atc_fence(),
  * arm_smmu_atc_blame_is_exact(), arm_smmu_atc_skip() of arm-smmu-v3-atc.c, the order
  * of __arm_smmu_domain_inv_range() and of an attach of arm-smmu-v3.c.
@@ -16,20 +16,20 @@
  *	failed: gen = fence.gen ...		CFGI_STE, SYNC
  *						CMD_ATC_INV, SYNC: as a flush
  *
- * It begins when the device has been blocked: then its ATC is empty, since it has
- * answered, or it is fenced. It answers or not, each time anew. The reset may fail,
- * and empties nothing then, or succeed and empty nothing. The device may fetch a translation whenever EATS lets it.
- * Of the pages, the model follows the one of flush 0.
+ * The model begins when the device has been blocked: either it has answered, and its
+ * ATC is empty, or it is fenced. The device may or may not answer each time. The
+ * reset may fail, and may succeed without emptying the ATC. The device may fetch a
+ * translation while EATS allows it. The model follows the page of flush 0.
  *
- * Not here: the words of the STE (attach.pml), the mark of a retry under way and
- * interrupts (helping.pml), the order in which other CPUs see loads and stores
- * (marks.pml). A translation arrives at the device at once.
+ * Other models have the words of the STE (attach.pml), the mark of a retry in
+ * progress and interrupts (helping.pml), and the order in which other CPUs see loads
+ * and stores (order-*.pml). A translation arrives at the device at once.
  *
  * Properties:
  *  no-escape	 no write through what a flush that has returned removed (I1)
  *  no-old-blame no fence for a CMD_ATC_INV from before the reset (I11, H3)
  *  usable-again after a successful reset EATS is 1, unless there was a new failure (I11)
- *  no-deadlock	 everybody gets to the end
+ *  no-deadlock	 each process reaches its end
  *
  * Runs:
  *  SOLE: the domain has no other master, which would fill the IOTLB; a flush may have
@@ -37,20 +37,20 @@
  *
  * Mutants:
  *  NO_GEN SOLE (no-old-blame): a reset does not change fence.gen
- *  NO_GEN_CHECK SOLE (no-old-blame): the fence is begun whatever fence.gen is
- *  NO_GEN_RECHECK (no-escape): FENCED is set whatever fence.gen is
+ *  NO_GEN_CHECK SOLE (no-old-blame): the fence begins without comparing fence.gen
+ *  NO_GEN_RECHECK (no-escape): FENCED is set without comparing fence.gen
  *  LATE_GEN SOLE (no-old-blame): fence.gen is loaded after the retry
  *  LIFT_GEN_FIRST (no-escape): a reset changes fence.gen before the state
- *  NO_ATC_GEN SOLE (no-old-blame): a batch of one Stream ID is blamed without a look at atc_gen
+ *  NO_ATC_GEN SOLE (no-old-blame): a batch of one Stream ID is blamed without comparing atc_gen
  *  LATE_BATCH_GEN SOLE (no-old-blame): batch.atc_gen is loaded after the batch has failed
  *  LIFT_ATC_GEN_LAST SOLE (no-old-blame): a reset changes atc_gen after fence.gen
  *  EARLY_SKIP (no-escape): a flush looks for FENCED before its CMD_TLBI has completed
  *  LIFT_FAILED SOLE (no-escape): a reset that has failed lifts the fence
- *  LIFT_UNASKED SOLE (no-escape): the fence is lifted whether the device answers or not
+ *  LIFT_UNASKED SOLE (no-escape): the fence is lifted without asking the device
  *  LIFT_LATE SOLE (usable-again): the fence is lifted after the attach
  *
  * Known:
- *  UNLISTED (no-escape): another master, and a flush whose array is without this one
+ *  UNLISTED (no-escape): a second master, and a flush whose array does not have it
  */
 
 mtype = { OK, FENCING, FENCED };
@@ -276,7 +276,7 @@ blamed:	fence();
 reset:	/* Blocked by pci_dev_reset_iommu_prepare(); the reset works or not */
 	if
 	:: d_step { atc = false; epoch++; failed_since = false; reset_ok = true }
-	/* As far as anybody knows: not every method empties the ATC */
+	/* As far as the kernel knows: not every method empties the ATC */
 	:: d_step { epoch++; failed_since = false; reset_ok = true }
 	:: true
 	fi;
