@@ -62,6 +62,7 @@ def table(top, base):
     qtest = out / "qemu/work/build/tests/qtest/ats-testdev-test"
     return [
         Check("scripts", command("checks.scripts"), 600),
+        Check("words", command("checks.words"), 60),
         Check("proofs", command("checks.proofs"), 120),
         Check("pictures", command("docs.pictures", "--check"), 60),
         Check("series", command("series.verify", "--out", top, "--base", base), 600),
