@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the fence costs: instructions, commands and time, on both kernels.
 
-Three questions, each with a limit beside every row:
+It answers three questions, with a limit beside every row:
 
 - A strict map + unmap while nothing fails, in domains with 0 to 200 functions
   with ATS: instructions, commands, CMD_SYNCs and accesses to the SMMU's
   registers. Before a fault, while another function is fenced, after its reset.
-- What one of the CMD_SYNCs costs that end every 64 CMD_ATC_INVs.
-- How many timeouts T of the SMMU pass until a flush that meets functions which
-  do not answer returns, with one and with several flushes at once.
+- What the CMD_SYNC costs that ends every 64 CMD_ATC_INVs.
+- After how many timeouts T of the SMMU a flush returns that some functions do not
+  answer, for one flush and for several flushes at once.
 
-Guests run with instruction counting: numbers are exact and repeatable. They say
-nothing of how long an instruction, a cache miss or a bus access takes on real
-hardware: the model completes a CMD_SYNC within the write that queues it.
+Guests run with instruction counting, so the numbers are exact and repeatable. They do
+not show how long an instruction, a cache miss or a bus access takes on real hardware:
+the model completes a CMD_SYNC within the write that queues it.
 
 Writes cost.txt and cost.tsv to OUT/bench/cost. Exit status 0 only if each row is
 within its limit. A row that is not stays in the table.
@@ -27,9 +27,9 @@ from pathlib import Path
 
 from tools import ktap
 from tools.bench import initramfs, qtrace, vm
+from tools.bench.scenarios import PATCHED, UNPATCHED
 
 PROGRAM = "ats_cost"
-UNPATCHED, PATCHED = "unpatched", "patched"
 STATES = (UNPATCHED, PATCHED)
 
 NS_PER_INSTRUCTION = 1 << vm.Config.icount_shift

@@ -8,7 +8,7 @@ change of its sources, and only if it is asked for. The kernel's own
 gen_init_cpio writes the archive with all times 0, so that equal inputs make
 equal archives.
 
-Not a root file system: there is no shell in it.
+The archive is not a root file system: it has no shell.
 """
 
 import argparse

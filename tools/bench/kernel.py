@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Build the guest kernels: unpatched, patched, and one per mutant.
 
-One source tree ($(O)/linux, switched by git) and one object directory per
-flavour ($(O)/obj/lean) serve all of them: the unpatched kernel is a full build,
-every other one recompiles what differs from the last. Results stand in
-$(O)/kernel/<state>/{Image,ats_testdev.ko,key}, and are built again only when
-the source, the config, the compiler or the module changed.
+All kernels share one source tree ($(O)/linux, switched by git) and one object
+directory for each flavour ($(O)/obj/lean). The unpatched kernel is a full build. Each
+other kernel recompiles what differs from the last one. The results are in
+$(O)/kernel/<state>/{Image,ats_testdev.ko,key}. A kernel is built again only when the
+source, the config, the compiler or the module has changed.
 
-The flavours debug and kcsan are full builds of their own, of the patched kernel
-and of mutants; theirs stand in $(O)/kernel/<state>-<flavour>.
+The flavours debug and kcsan are full builds of their own, of the patched kernel and
+of mutants, in $(O)/kernel/<state>-<flavour>.
 
-Everything is compiled with W=1, once: the warnings of the unpatched build are
-the baseline for the others ($(O)/kernel/<state>/warnings.json); likewise
-sparse.json. Judging them is tools/checks/static.py's part.
+Everything is compiled with W=1, once. The warnings of the unpatched build
+($(O)/kernel/<state>/warnings.json, sparse.json) are the baseline for the others.
+tools/checks/static.py judges them.
 
-Boots nothing.
+This file does not boot a kernel.
 """
 import argparse
 import hashlib

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """make absorb: commits of $(O)/tree become hooks and repository files again.
 
-The counterpart of assemble.py, and its exact inverse: assemble, absorb without
-an edit, and not a byte has changed. Each commit gives one hook with the diff of
-files that the base has, and one X-Adds: line per file that it adds. A new file
-has one source of truth, this repository's copy: what later commits do to it is
-folded into that copy (and said). Author and date are set to the fixed ones.
+It is the inverse of assemble.py: assemble and absorb, without an edit in between,
+change no byte. Each commit becomes one hook with the diff of the files that the base
+has, and one X-Adds: line for each file that it adds. This repository's copy is the
+only source of a new file: absorb folds the changes of later commits into that copy,
+and says so. It sets the author and the date to fixed values.
 
-For a base other than the default the common hooks stay as they are: what its
-commits do differently goes to tools/series/hooks/<base>/ (see overlay.py).
+For a base other than the default, the common hooks do not change: the differences of
+its commits go to tools/series/hooks/<base>/ (see overlay.py).
 """
 import argparse
 import re
@@ -58,7 +58,7 @@ def without(work, commit, names):
 
 
 def own_files(work, base, parts, final):
-    """Files that the series adds, those that went again inside of it included."""
+    """Files that the series adds, also those that a later commit of it removes."""
     drop, parent = set(final), base
     for commit, _, _ in parts:
         drop |= set(work.names("diff-tree", "-r", "--no-renames", "--name-only",
@@ -253,7 +253,7 @@ def absorb_tree(top_out, name, force=False):
         raise SeriesError(f"{tree} does not have all patches yet: make tree BASE={name} goes on")
     base = work.ref("refs/atc/tree-base")
     repo, head = R.Repo(out / "linux"), work.ref("HEAD")
-    # Somebody may have edited the repository's copies meanwhile.
+    # The repository's copies may have been edited meanwhile.
     if not force and S.tree_key(repo) != S.key_of_tree(name, base):
         raise SeriesError("hooks or files in this repository changed since make tree; "
                           f"bring that into {tree} first, or ABSORB_FORCE=1")

@@ -81,7 +81,7 @@ def export(repo, base, version, dest, sob):
              "-n", "--cover-letter", "-o", str(dest.resolve()), f"{R.R_BASE}..{ref}",
              env={"GIT_COMMITTER_NAME": sob[0], "GIT_COMMITTER_EMAIL": sob[1]} if sob else None)
     subject, body = cover_text(R.TOP / "tools/series/cover-letter.md")
-    # No base-commit: the base is a distribution's tree, in nobody's git.
+    # No base-commit: the base is a distribution's tree, which has no public commit.
     body += f"\n\nBase: Linux {version}, imported as it is.\n"
     text = (dest / "0000-cover-letter.patch").read_text()
     # The mail's own date would be the time of this run.
@@ -137,7 +137,7 @@ def place_tree(repo, tree, start):
 
 
 def make_tree(repo, out, base):
-    """A work tree to edit, one commit per patch; never over unabsorbed work."""
+    """A work tree to edit, one commit per patch; edits that are not absorbed are kept."""
     tree = out / "tree"
     start = repo.ref(R.R_SERIES)
     if tree.exists():
@@ -174,7 +174,7 @@ def common_commits(repo, src):
 
 
 def hooks_so_far(base):
-    """The hooks of a base; what stands in for none, or before none, is told and left out."""
+    """The hooks of a base; files in its folder that name no hook are reported and left out."""
     hooks, lost = R.common_hooks(), []
     subjects = {hook.subject: hook for hook in hooks}
     for path in sorted((R.HOOKS / base).glob("*.overlay")):

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The kernel versions that the series is made for, and where Debian has them.
 
-To add one: a line here, and what really differs in tools/series/hooks/<base>/
-(see README.md beside this file). What is not here: versions of packages; the
-newest one that the suites offer is taken.
+To add a version, add a line here, and the differences to tools/series/hooks/<base>/
+(see README.md beside this file). Versions of packages are not listed: set-up takes the
+newest one in the suites.
 """
 from pathlib import Path
 from typing import NamedTuple

@@ -9,14 +9,13 @@ tools/series/hooks/<base>/ holds two kinds of files:
   NAME.patch    a mail of its own, for what only this base has. It goes in front
                 of the hook named by "X-Before:", or to the end.
 
-Hooks are known by their subject, changes by their text: neither renumbering nor
-what moves or changes elsewhere in the same hook makes an overlay stale. A change
-is one run of removed and added lines. It is looked for around its line number
-with all of its context; where that is not found, with less of it, if only one
-place has that.
+An overlay finds its hook by the subject and a change by its text, so a new number of
+the hook, or other edits of it, do not make the overlay stale. A change is one run of
+removed and added lines. It is searched around its line number with all of its context
+and, if that is not found, with less context, if only one place has that.
 
-What this is not: a merge. A hook whose replaced change was edited needs a look,
-see "make tree" in tools/series/README.md. No file of a kernel is kept here.
+This is not a merge. A hook whose replaced change was edited needs a review, see "make
+tree" in tools/series/README.md. No file of a kernel is kept here.
 """
 import hashlib
 import re

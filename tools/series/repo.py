@@ -49,11 +49,11 @@ FORMAT = ["--zero-commit", "--full-index", "--no-signature", "--no-renames",
 
 
 class SeriesError(Exception):
-    """Something a user can act on; its text is the one line they see."""
+    """An error that the user can act on; its text is the line that is printed."""
 
 
 def git_env(extra=None):
-    """An environment in which nothing of the user's git set-up is seen."""
+    """An environment without the user's git configuration."""
     env = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
     env.update(GIT_CONFIG_NOSYSTEM="1", GIT_CONFIG_GLOBAL=os.devnull,
                GIT_AUTHOR_NAME=AUTHOR, GIT_AUTHOR_EMAIL=MAIL,
@@ -76,7 +76,7 @@ def run_git(cwd, *args, data=None, check=True, env=None):
 
 
 class Repo:
-    """A git repository with a private index, for making commits unseen."""
+    """A git repository with a private index, so that commits do not touch its own."""
 
     def __init__(self, path):
         self.path = Path(path)
@@ -196,7 +196,7 @@ def import_source(repo_dir, src, version, pristine=True):
         if stamp.exists() and stamp.read_text() == key + "\n" and repo.ref(R_BASE):
             return repo
         # A repository whose import was cut short holds nothing worth keeping,
-        # but the one being replaced may have a tree with somebody's edits.
+        # but the one being replaced may have a tree with edits.
         if (repo_dir.parent / "tree").exists():
             raise SeriesError(f"{repo_dir.parent}/tree was made from another kernel source: "
                               "make absorb, remove it, and run this again")

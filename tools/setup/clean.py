@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """make clean: remove the build folder, unless edits of make tree would be lost.
 
-Removes nothing outside of $(O), and $(O) only when this project made it; the
-cache of downloads stays.
+It removes $(O) only when this project made it, and nothing outside of $(O). The cache
+of downloads stays.
 """
 import os
 import shutil

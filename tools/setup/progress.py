@@ -9,7 +9,7 @@ log and the log's last lines are shown. Times are kept in $(O)/budget.tsv.
     with steps.step("building QEMU", "qemu") as s:
         s.run(["ninja", ...], watch=ninja_watch)
 
-What this is not: a build system. Whether work is needed is the caller's say.
+This is not a build system: the caller decides whether work is needed.
 """
 import os
 import re
@@ -25,7 +25,7 @@ TAIL = 20
 
 
 class StepError(Exception):
-    """A step failed, and the user has been told how already or by this text."""
+    """A step failed; the reason was printed before, or is this text."""
 
 
 def span(seconds):

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Everything between a fresh clone and the thing asked for, step by step.
+"""The steps between a fresh clone and the verb of make that was asked for.
 
-Called by tools/setup/bootstrap once Python is there. Each step knows by itself
-whether anything is left to do, so that the same command goes on after an
-interruption and a second run costs next to nothing:
+tools/setup/bootstrap calls this file when Python is installed. Each step finds out
+whether it has work to do. So the same command continues after an interruption, and a
+second run takes seconds:
 
   packages, meson         tools/setup/bootstrap, Debian's backports
   kernel and QEMU source  $(CACHE)/dl, $(CACHE)/src; $(O)/src/{kernel,qemu} point there
@@ -12,7 +12,7 @@ interruption and a second run costs next to nothing:
   kernels                 $(O)/kernel/{unpatched,patched} (tools/bench/kernel.py)
   debug, kcsan            $(O)/kernel/patched-{debug,kcsan}, the same way
 
-What is built and how is those tools' own matter, not this file's.
+Those tools decide what they build and how.
 """
 import argparse
 import contextlib
@@ -40,15 +40,18 @@ GIB = 1 << 30
 # The steps that write to the cache.
 SOURCES = ("kernel-source", "qemu-source")
 
-# Verb -> what it needs, in order.
+# The steps that a demo and the guests need, in order.
+GUESTS = (*SOURCES, "repo", "qemu", "unpatched", "patched")
+
+# Verb -> the steps that it needs, in order.
 NEEDS = {
-    "setup": ("kernel-source", "qemu-source"),
+    "setup": SOURCES,
     "series": ("kernel-source", "repo"),
     "kernels": ("kernel-source", "repo", "unpatched", "patched"),
     "qemu": ("qemu-source", "qemu"),
     "tree": ("kernel-source", "repo"),
-    "all": ("kernel-source", "qemu-source", "repo", "qemu", "unpatched", "patched"),
-    "check": ("kernel-source", "qemu-source", "repo", "qemu", "unpatched", "patched", "debug", "kcsan"),
+    "all": GUESTS,
+    "check": (*GUESTS, kernel.DEBUG, kernel.KCSAN),
 }
 # What the checks of a base besides BASE take (other_base() in tools/checks/runner.py).
 OTHERS = NEEDS["kernels"]
@@ -98,7 +101,7 @@ class Setup:
         self.apt = None
 
     def step(self, title, log):
-        """A step on the kernel: BASE's goes without saying."""
+        """A step on the kernel; its title names a base other than BASE."""
         if self.name == self.args.base:
             return self.steps.step(title, log)
         return self.steps.step(f"{self.name}: {title}", f"{log}-{self.name}")
@@ -295,8 +298,7 @@ class Setup:
                 "repo": self.repo, "qemu": self.qemu,
                 "unpatched": lambda: self.kernel("unpatched"),
                 "patched": lambda: self.kernel("patched"),
-                "debug": lambda: self.flavour(kernel.DEBUG),
-                "kcsan": lambda: self.flavour(kernel.KCSAN)}
+                **{name: lambda name=name: self.flavour(name) for name in (kernel.DEBUG, kernel.KCSAN)}}
         for need in self.kernel_order(needs):
             # Clones share the cache: they wait for a download, not for a build
             with locked(self.cache) if need in SOURCES else contextlib.nullcontext():

@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Find, fetch, check and unpack the kernel's and QEMU's source packages.
 
-apt does what it is good at: its signed indexes (Debian's archive keyring) say
-which version there is, where, and with which SHA256. They are read in a private
-state under $(CACHE)/apt, with suites that the machine itself need not have; the
-mirror is the one that the machine's own configuration names.
+apt reads its signed indexes (Debian's archive keyring), which list each version, its
+place and its SHA256. It reads them in a private state under $(CACHE)/apt, with suites
+that the machine need not have, from the mirror that the machine's configuration names.
 
-The download is ours, because apt-get download starts from scratch when it was
-interrupted. What was fetched once is described in $(CACHE)/dl/<name>.json, and
-the network is not touched again. No file is used without its SHA256 checked.
+This file downloads by itself, because apt-get download starts again from the beginning
+after an interruption. $(CACHE)/dl/<name>.json describes what was fetched, and the
+network is not used again. Each file is used only after its SHA256 was checked.
 """
 import functools
 import hashlib
