@@ -125,7 +125,7 @@ def case_run(said, console, status, case):
     lines = stripped(console)
     results = [(bad, skip) for bad, skip in re.findall(
         rf"^ *(not )?ok \d+ (?:- )?{CASE}{case}\b *(# SKIP)?", "\n".join(lines), re.M)]
-    failed = [f"the case {case} failed", *expectations(lines, case)] if any(bad for bad, _ in results) else []
+    failed = [*expectations(lines, case), f"the case {case} failed"] if any(bad for bad, _ in results) else []
     hung = any(HUNG in line for line in said)
     ended = bool(said) and not hung and not any(DIED in line for line in said)
     passed = not status and ended and bool(results) and not any(bad or skip for bad, skip in results)
@@ -182,7 +182,7 @@ def assertion(killer, run):
         return "the guest does not end" if run.hung else ""
     if not run.ended:
         return ""
-    return next((text for text in reversed(run.failed) if killer.text in text), "")
+    return next((text for text in run.failed if killer.text in text), "")
 
 
 def why_not(killer, run, control):

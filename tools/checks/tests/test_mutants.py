@@ -6,7 +6,7 @@ import unittest
 from pathlib import Path
 
 from tools import ktap
-from tools.bench import vm
+from tools.bench import kernel as K, vm
 from tools.checks import mutants as M
 from tools.series import repo as R
 
@@ -58,6 +58,11 @@ class Header(unittest.TestCase):
 
     def test_none(self):
         self.refused("no X-Killed-by: line", "Just words.")
+
+    def test_every_patch_of_ours(self):
+        for name in K.mutant_names():
+            with self.subTest(name):
+                self.assertTrue(M.read_killers(name))
 
 
 def scenario(*subtests, status=1):
