@@ -66,10 +66,12 @@ def table(top, base):
         Check("proofs", command("checks.proofs"), 120),
         Check("pictures", command("docs.pictures", "--check"), 60),
         Check("series", command("series.verify", "--out", top, "--base", base), 600),
+        Check("qemu-mails", command("qemu.mails", "check", top / "src/qemu"), 300),
         Check("qtest", [qtest, "--tap", "-k"], 600, needs=str(qtest),
               env={"QTEST_QEMU_BINARY": str(qemu), "G_TEST_DBUS_DAEMON": ""}),
         *[check for other in bases.others(base) for check in other_base(top, other)],
         Check("determinism", command("bench.determinism", "--out", out), 600),
+        Check("selftests", command("bench.selftests", "--out", out), 1200),
         Check("models", command("models.search", "--out", top), 900),
         Check("static", command("checks.static", "--out", out, "--base", base), 900, alone=True),
         Check("kunit", command("checks.kunit", "--out", out), 1200, alone=True),
@@ -80,6 +82,8 @@ def table(top, base):
         Check("coverage", command("bench.coverage", "--out", out), 300, alone=True),
         Check("kcsan", command("bench.sanitized", "kcsan", "--out", out), 1200, alone=True),
         Check("cost", command("bench.cost", "--out", out, "--ktap"), 900, alone=True),
+        # Compares documents with what cost has left
+        Check("numbers", command("checks.numbers", "--out", out, "--base", base), 60, alone=True),
         Check("mutants", command("checks.mutants", "--out", out, "--base", base), 2400, alone=True),
     ]
 
