@@ -58,6 +58,11 @@ def longest(events):
     return max(found, key=lambda s: (s.end is None, (s.end or 0) - s.start), default=None)
 
 
+def first(events):
+    """The first standstill of a second or more, after which the driver says that it waits."""
+    return next((s for s in standstills(events) if s.end is None or s.end - s.start >= 10 ** 9), None)
+
+
 def refusals(events, since):
     """{endpoint: ns} of the first write that was refused since then."""
     found = {}
@@ -80,12 +85,12 @@ def judge_stop(events, names, at_least, at_most):
 
 
 def judge_lines(events, console, expected):
-    """[(ok, text)] of {regular expression: (at least, at most)}, ms after the queue stood still."""
-    still, lines, tests = longest(events), log_lines(console), []
+    """[(ok, text)] of {regular expression: (at least, at most)}, ms after the queue first stood still."""
+    still, lines, tests = first(events), log_lines(console), []
     for pattern, (at_least, at_most) in expected.items():
         after = [(ns - still.start) / 1e6 for ns, text in lines if re.search(pattern, text)] if still else []
-        first = next((ms for ms in after if ms >= 0), None)
-        told = "never" if first is None else f"{first:.0f} ms after the queue stopped"
-        tests.append((first is not None and at_least <= first <= at_most,
+        when = next((ms for ms in after if ms >= 0), None)
+        told = "never" if when is None else f"{when:.0f} ms after the queue stopped"
+        tests.append((when is not None and at_least <= when <= at_most,
                       f"the log says '{pattern}' {told}, {at_least:.0f} to {at_most:.0f}"))
     return tests

@@ -267,6 +267,13 @@ class Table(unittest.TestCase):
         for name in extra:
             self.assertTrue(scenarios.all_jobs({name}))
 
+    def test_every_stop_says_when(self):
+        for s in scenarios.SCENARIOS:
+            if "stop_ms" in s.options:
+                with self.subTest(s.name):
+                    self.assertTrue(s.tells)
+                    self.assertTrue(all(scenarios.config(j, 1).icount for j in scenarios.all_jobs({s.name})))
+
     def test_filter(self):
         self.assertEqual(len(scenarios.all_jobs({"reset.1cpu.msi"})), 1)
         self.assertEqual(len(scenarios.all_jobs({"reset"})), 4)

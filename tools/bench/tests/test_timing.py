@@ -89,6 +89,14 @@ class Lines(unittest.TestCase):
         console = re.sub(r"^.*the clock is at.*\n", "", CONSOLE, flags=re.M)
         self.assertEqual(self.judge({WAITING: (0, 153_000)}, console)[0], [False])
 
+    def test_the_first_standstill_that_is_long(self):
+        """From the one of 200 ms that went before, the line would come later."""
+        short = "smmuv3_cmd_sync ns=160100000000 cons=0x7a waiting=1\nsmmuv3_cmdq_cmd ns=160300000000 opcode=SMMU_CMD_SYNC\n"
+        at = TRACE.index("smmuv3_cmdq_cmd ns=161589774592")
+        self.assertIn("151094 ms", self.judge({WAITING: (1000, 2000)}, trace=TRACE[:at] + short + TRACE[at:])[1])
+        long = short.replace("160300", "161200")
+        self.assertIn("152586 ms", self.judge({WAITING: (1000, 2000)}, trace=TRACE[:at] + long + TRACE[at:])[1])
+
     def test_no_standstill(self):
         self.assertEqual(self.judge({WAITING: (0, 153_000)}, trace="")[0], [False])
 
