@@ -74,7 +74,7 @@ class Side:
 
     def blamed(self):
         names = [f"{self.bdf(ep)}, Stream ID {self.n(f'ep{ep}.sid', 0):#x}" for ep in self.blame]
-        return "; ".join(names) or "nobody"
+        return "; ".join(names) or "no device"
 
     def commands(self):
         cmds = [e for e in self.flush if e.name == "smmuv3_cmdq_cmd"]

@@ -356,7 +356,7 @@ def judge_provoked(boot, state):
 
 
 def names(endpoints):
-    return ", ".join(f"ep{n}" for n in endpoints) or "nobody"
+    return ", ".join(f"ep{n}" for n in endpoints) or "no endpoint"
 
 
 def judge_kunit(boot, name, wanted):

@@ -45,7 +45,7 @@ class Screen(unittest.TestCase):
 
     def test_rows(self):
         self.assertRegex(self.row("ESCAPES"), r" \d+ writes, 16 words corrupted +0 writes, 0 words")
-        self.assertRegex(self.row("blamed"), r"nobody +00:02\.0, Stream ID 0x10")
+        self.assertRegex(self.row("blamed"), r"no device +00:02\.0, Stream ID 0x10")
         self.assertRegex(self.row("the flush returned"), r"(64 KiB unmapped: success *){2}")
         self.assertRegex(self.row("commands"), r"3 ATC_INV, 2 CMD_SYNC +14, of these 6 ATC_INV, 6")
         self.assertRegex(self.row("queue errors"), r" 1 +2$")
@@ -74,7 +74,7 @@ class Measured(unittest.TestCase):
     def test_blame_comes_from_the_log(self):
         s = side("patched", lambda name, text: "\n".join(
             x for x in text.splitlines() if "ATC invalidation" not in x and "was reset" not in x))
-        self.assertEqual(s.blamed(), "nobody")
+        self.assertEqual(s.blamed(), "no device")
 
     def test_blame_of_another_device(self):
         s = side("patched", lambda name, text: re.sub(r"0000:00:02.0: (ATC|was reset)", r"0000:00:03.0: \1", text))
@@ -82,7 +82,7 @@ class Measured(unittest.TestCase):
 
     def test_events_are_not_blame(self):
         s = side("unpatched")
-        self.assertEqual(s.blamed(), "nobody")
+        self.assertEqual(s.blamed(), "no device")
 
     def test_a_guest_that_died(self):
         s = side("patched", lambda name, text: "" if name != "trace.log" else text)

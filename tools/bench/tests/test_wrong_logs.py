@@ -133,10 +133,10 @@ WRONG = {
         (PATCHED, {VERDICT: sub("^# ep1.accepted_after=0$", "# ep1.accepted_after=3")}, "writes escaped", "0 writes"),
     "nobody was dead":
         (PATCHED, {VERDICT: sub("^# ep1.inv_ignored=2$", "# ep1.inv_ignored=0"),
-                   CONSOLE: sub(r"^.*ATC invalidation was not answered.*\n", "", 0)}, "dead: nobody", "blamed in the log: nobody"),
+                   CONSOLE: sub(r"^.*ATC invalidation was not answered.*\n", "", 0)}, "dead: no endpoint", "blamed in the log: no endpoint"),
     "the log blames nobody":
         (PATCHED, {CONSOLE: sub(r"^.*ATC invalidation was not answered.*\n", "")}, "dead: ep1",
-         "blamed in the log: nobody"),
+         "blamed in the log: no endpoint"),
     "the unpatched kernel had no escape":
         (UNPATCHED, {VERDICT: sub(r"^# ep1.accepted_after=.*", "# ep1.accepted_after=0")}, "writes escaped", ""),
     "memory does not confirm the escapes":
