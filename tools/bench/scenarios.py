@@ -351,7 +351,7 @@ def judge_provoked(boot, state):
     if not boot.config.provoked:
         return []
     missing = boot.unprovoked()
-    return [(not missing, f"{state}: {len(boot.config.provoked)} detectors speak when nobody "
+    return [(not missing, f"{state}: {len(boot.config.provoked)} detectors speak when no CPU "
              f"waits on purpose" + reason(missing))]
 
 
