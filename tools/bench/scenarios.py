@@ -118,6 +118,9 @@ SCENARIOS = [
     Scenario("vfio-hot-reset", "vfio-hot-reset", True, FAST, cpus=(2,), program=VFIO,
              msi=(True,), machine={"ports": True}),
     pasid("vfio-pasid", program=VFIO),
+    # An invalidation without a PASID drops the entries of all PASIDs, as PCIe has it
+    Scenario("vfio-pasid-all", "vfio-pasid", True, FAST, cpus=(2,), program=VFIO, msi=(True,),
+             machine={"pasid": 8, "pasid_strict": False}),
     pasid("pasid-domains", (False, True)),
     pasid("pasid-attach"),
     pasid("pasid-identity"),

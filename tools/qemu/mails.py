@@ -26,6 +26,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from tools import ktap
 from tools.qemu import tree
 from tools.qemu.tree import Failure
 
@@ -153,24 +154,6 @@ def style(src, m):
     return [f"{m.name}: " + " ".join(f.split()) for f in found] or [f"{m.name}: {run.stdout}"] * (run.returncode > 1)
 
 
-class Report:
-    """KTAP, flat."""
-
-    def __init__(self, plan):
-        print(f"KTAP version 1\n1..{plan}", flush=True)
-        self.number = self.failed = 0
-
-    def case(self, title, problems):
-        self.number += 1
-        self.failed += bool(problems)
-        for line in problems:
-            print(f"# {line}")
-        print(f"{'not ok' if problems else 'ok'} {self.number} {title}", flush=True)
-
-    def close(self):
-        return 1 if self.failed else 0
-
-
 def attempt(function, *args):
     """The problems that a function returns, or the one that it fails with."""
     try:
@@ -180,9 +163,12 @@ def attempt(function, *args):
 
 
 def check(src):
-    report = Report(4)
+    report = ktap.Writer(4)
     mails = []
-    report.case("each new file is in one mail", attempt(lambda: mails.extend(series())))
+
+    def case(title, problems):
+        report.case(title, not problems, problems)
+    case("each new file is in one mail", attempt(lambda: mails.extend(series())))
     with tempfile.TemporaryDirectory() as scratch:
         result = Path(scratch) / "src"
         names = {name for p in (tree.HERE / "patches").glob("*.patch") for name in tree.patched_paths(p)}
@@ -193,11 +179,11 @@ def check(src):
                 apply(result, m)
             return [] if mails else ["no mails"]
         applied = attempt(apply_all)
-        report.case("git am takes the mails on a pristine tree", applied)
-        report.case("they give the tree that is built",
-                    ["they do not apply"] if applied else attempt(differences, result, src))
-    report.case("checkpatch.pl finds no error",
-                [line for m in mails for line in style(src, m)] if mails else ["no mails"])
+        case("git am takes the mails on a pristine tree", applied)
+        case("they give the tree that is built",
+             ["they do not apply"] if applied else attempt(differences, result, src))
+    case("checkpatch.pl finds no error",
+         [line for m in mails for line in style(src, m)] if mails else ["no mails"])
     return report.close()
 
 
@@ -230,13 +216,13 @@ def bisect(src, where, jobs):
     """Apply and build mail by mail. Goes on behind a mail that does not build."""
     work = where / "src"
     mails = series()
-    report = Report(len(mails))
+    report = ktap.Writer(len(mails))
     shutil.rmtree(where, ignore_errors=True)
     repository(work, src, None)
     for m in mails:
         began = time.monotonic()
         problems = attempt(apply, work, m) or attempt(build, work, jobs)
-        report.case(f"{m.subject} # {time.monotonic() - began:.0f} s", problems)
+        report.case(f"{m.subject}, {time.monotonic() - began:.0f} s", not problems, problems)
     return report.close()
 
 
