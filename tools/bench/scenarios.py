@@ -59,6 +59,8 @@ def pasid(name, msi=(True,), program=PASID):
 
 DETECTORS = ("watchdog_thresh=5", "rcupdate.rcu_cpu_stall_timeout=10",
              "sysctl.kernel.hung_task_timeout_secs=20")
+# Part of a stall's report, if RCU's thread was to run on that CPU
+STARVED = (r"^rcu: rcu_\w+ kthread (starved|timer wakeup)",)
 COMPLAINTS = ("hard LOCKUP", "soft lockup", "detected stall", "blocked for more than")
 
 
@@ -164,14 +166,15 @@ SCENARIOS = [
     Scenario("lazy", "lazy", True, FAST, program=WAIT, msi=(False,),
              machine={"append": ("iommu.strict=0",)}),
     Scenario("neighbour-detach", "neighbour-detach", True, 10_000_000, program=WAIT, msi=(False,),
-             machine=SLOW),
+             machine=SLOW, tells={WAITS: late(20_500)}),
     Scenario("two-domains", "two-domains", True, FAST, {}, (1,), WAIT, (False,), SLOW),
     Scenario("two-domains-at-once", "two-domains-at-once", True, FAST, {}, (2,), WAIT, (False,)),
     Scenario("detach-meanwhile", "detach-meanwhile", True, FAST, {}, (2,), WAIT, (False,)),
     # The fifth CPU is for the one who looks for hung tasks
     Scenario("everybody-waits", "everybody-waits", True, 30_000_000, {}, (4, 5), WAIT, (False,),
-             {**SLOW, "append": DETECTORS, "provoked": COMPLAINTS,
-              "taint": vm.TAINT_OOT_MODULE | vm.TAINT_SOFTLOCKUP}),
+             {**SLOW, "append": DETECTORS, "provoked": COMPLAINTS, "besides": STARVED,
+              "taint": vm.TAINT_OOT_MODULE | vm.TAINT_SOFTLOCKUP},
+             tells={WAITS: {4: late(91_000), 5: AT_ONCE}}),
     stop("stop", msi=(False, True)),
     stop("stop-all", cpus=(3,), guest="stop-all"),
     # Nor can the SMMU be switched off

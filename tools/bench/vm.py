@@ -100,6 +100,7 @@ class Config:
     skips: dict = dataclasses.field(default_factory=dict)   # {name of a case: why it may be skipped}
     events: str = TRACE_EVENTS      # that a trace has
     provoked: tuple = ()            # splats that there have to be, but only behind PROVOKED
+    besides: tuple = ()             # splats that there may be then, which come with those
     panics: str = ""                # with what words the kernel is to give up
 
     def allowed_taint(self):
@@ -203,7 +204,7 @@ class Boot:
         else:
             lines = self.console().splitlines()
             begin = next((n for n, line in enumerate(lines, 1) if PROVOKED in line), len(lines))
-            asked = self.config.provoked
+            asked = self.config.provoked + self.config.besides if self.config.provoked else ()
         return [s for s in self.splats if s.lineno >= begin and
                 (s.reason.startswith(splats.PART) or any(re.search(r, s.text) for r in asked))]
 

@@ -172,7 +172,7 @@ class Provoked(unittest.TestCase):
 
     def judge(self, *console):
         b = boot(console=console)
-        b.config.provoked = ("detected stall",)
+        b.config.provoked, b.config.besides = ("detected stall",), scenarios.STARVED
         return good(scenarios.judge_patched(b))
 
     def test_asked_for(self):
@@ -189,6 +189,9 @@ class Provoked(unittest.TestCase):
 
     def test_another_one_among_them(self):
         begin = "ats_wait: a CPU " + vm.PROVOKED
+        starved = "rcu: rcu_preempt kthread starved for 823 jiffies!"
+        self.assertTrue(self.judge(begin, self.STALL, starved))
+        self.assertFalse(self.judge(starved, begin, self.STALL))
         self.assertTrue(self.judge(begin, self.STALL, "Call trace:"))
         for splat in ("BUG: KASAN: use-after-free", "WARNING: drivers/iommu/x.c:1 at y", "Internal error: Oops"):
             with self.subTest(splat):
