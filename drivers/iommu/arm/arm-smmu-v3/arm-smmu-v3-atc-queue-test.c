@@ -137,6 +137,42 @@ FAKE_SCENARIO(queue_sticky, .dead = { 0, 1 }, .sticky = 5,
 			.errors = 1 + 5 },
 	      .fenced = { 0, 1 })
 
+/*
+ * An error is progress. The errors of one CMD_SYNC are progress no more often than
+ * there can be CMD_ATC_INVs in front of it.
+ */
+static void arm_smmu_atc_test_queue_signs(struct kunit *test)
+{
+	struct fake_smmu *fake = test->priv;
+	struct arm_smmu_cmdq *cmdq = &fake->smmu.cmdq;
+
+	fake_attach(test, 1);
+	fake_kill(test, 0);
+	fake->sticky = CMDQ_BATCH_ENTRIES + 5;
+	KUNIT_EXPECT_EQ(test, -ETIMEDOUT, fake_issue_atc_inv(test, 0));
+	KUNIT_EXPECT_EQ(test, fake->errors, 1 + CMDQ_BATCH_ENTRIES + 5);
+	KUNIT_EXPECT_EQ(test, cmdq->nr_signs, CMDQ_BATCH_ENTRIES);
+
+	/* The next error is that of another CMD_SYNC */
+	KUNIT_EXPECT_EQ(test, -ETIMEDOUT, fake_issue_atc_inv(test, 0));
+	KUNIT_EXPECT_EQ(test, cmdq->nr_signs, CMDQ_BATCH_ENTRIES + 1);
+}
+
+/*
+ * CONS is past the CMD_SYNC, and its MSI is not written yet: it would be written
+ * to the next command in that slot.
+ */
+static void arm_smmu_atc_test_queue_late_msi(struct kunit *test)
+{
+	struct fake_smmu *fake = test->priv;
+	struct arm_smmu_queue *q = &fake->smmu.cmdq.q;
+
+	fake->smmu.options |= ARM_SMMU_OPT_MSIPOLL;
+	fake->late_msi_us = ARM_SMMU_POLL_TIMEOUT_US * 3 / 2;
+	fake_expect_sync(test, 1, 0);
+	KUNIT_EXPECT_EQ(test, lower_32_bits(le64_to_cpu(*Q_ENT(q, 1))), 0);
+}
+
 static void arm_smmu_atc_test_queue_illegal(struct kunit *test)
 {
 	fake_fault(test, 1, FAKE_ILLEGAL);
@@ -212,6 +248,18 @@ static void arm_smmu_atc_test_queue_off(struct kunit *test)
 	fake_expect_seen(test, .syncs = 0);
 }
 
+/* No submitter waits for space when the SMMU is off */
+static void arm_smmu_atc_test_queue_off_and_full(struct kunit *test)
+{
+	int i;
+
+	fake_switch(test->priv, false);
+	for (i = 0; i < FAKE_Q_ENTS / 32; i++)
+		fake_expect_no_sync(test, 32);
+	KUNIT_EXPECT_EQ(test, -ENODEV, fake_issue_tlbi(test, 1, false));
+	fake_expect_seen(test, .tlbis = 0);
+}
+
 /*
  * The end of an SMMU
  */
@@ -281,6 +329,57 @@ static void arm_smmu_atc_test_service_failure_in_fence(struct kunit *test)
 	fake_expect_stop_at(test, 5);
 }
 
+/* An update of GBPA is under way: the driver must not write to it */
+static void arm_smmu_atc_test_service_failure_gbpa_busy(struct kunit *test)
+{
+	struct fake_smmu *fake = test->priv;
+
+	fake_attach(test, 1);
+	fake_cpu_or_skip(test);
+	fake->gbpa_busy_until = ktime_add_us(ktime_get(),
+					     ARM_SMMU_POLL_TIMEOUT_US * 9 / 5);
+	writel(GBPA_UPDATE, fake->smmu.base + ARM_SMMU_GBPA);
+	while (READ_ONCE(fake->gbpa) != GBPA_UPDATE)
+		cpu_relax();
+	fake->before_cmd = fake_fail_at;
+	fake_expect_sync(test, 1, -ENODEV);
+	fake_expect_stopped(test);
+}
+
+/* A command has failed, and then the SMMU: the list returns the latter */
+static void arm_smmu_atc_test_service_failure_after_error(struct kunit *test)
+{
+	struct fake_smmu *fake = test->priv;
+
+	fake_attach(test, 1);
+	fake_fault(test, 1, FAKE_ILLEGAL);
+	fake->before_cmd = fake_fail_at;
+	fake->go_at = 2;
+	fake_expect_sync(test, 3, -ENODEV);
+	KUNIT_EXPECT_EQ(test, fake->smmu.cmdq.nr_errs, 1);
+	fake_expect_stopped(test);
+}
+
+/* The bits of GERROR and GERRORN are equal: it was acknowledged, and is over */
+static void arm_smmu_atc_test_service_failure_over(struct kunit *test)
+{
+	struct fake_smmu *fake = test->priv;
+	struct arm_smmu_cmdq *cmdq = &fake->smmu.cmdq;
+	struct arm_smmu_cmdq_wait wait = {};
+
+	writel(GERROR_SFM_ERR, cmdq->gerror_reg);
+	writel(GERROR_SFM_ERR, cmdq->gerrorn_reg);
+	fake->queues[0].gerrorn = GERROR_SFM_ERR;
+	KUNIT_EXPECT_EQ(test, 0,
+			arm_smmu_cmdq_wait_on(&fake->smmu, cmdq, &wait));
+
+	fake_attach(test, 1);
+	fake_kill(test, 0);
+	fake_flush(test);
+	fake_expect_fenced(test, 0, 1);
+	KUNIT_EXPECT_FALSE(test, fake->smmu.stopped);
+}
+
 static void fake_fault_at_next_cfgi(struct fake_smmu *fake)
 {
 	/* After the CMD_SYNC, or two of which one was a CMD_CFGI_STE */
@@ -309,6 +408,57 @@ static void arm_smmu_atc_test_cfgi_never(struct kunit *test)
 /* The driver waits on after its own timeout, which is no answer */
 FAKE_SCENARIO(late_answer, .late_us = ARM_SMMU_POLL_TIMEOUT_US * 5 / 4,
 	      .seen = { .atc_invs = 1, .syncs = 1 })
+
+/* How long the queue may stand still; one call stands for one second of it */
+#define FAKE_STOP_SECONDS	150
+
+static void fake_wait_seconds(struct kunit *test,
+			      struct arm_smmu_cmdq_wait *wait, unsigned int n)
+{
+	struct fake_smmu *fake = test->priv;
+
+	while (n--)
+		KUNIT_EXPECT_EQ(test, 0,
+				arm_smmu_cmdq_wait_on(&fake->smmu,
+						      &fake->smmu.cmdq, wait));
+	KUNIT_EXPECT_FALSE(test, fake->smmu.stopped);
+}
+
+/*
+ * An SMMU whose queue moves is not stopped, however long a submitter waits: behind
+ * three devices that take a minute each, or for one CMD_SYNC that fails again and
+ * again. The second in which the queue has moved does not count.
+ */
+static void arm_smmu_atc_test_stop_limit(struct kunit *test)
+{
+	struct fake_smmu *fake = test->priv;
+	struct arm_smmu_cmdq *cmdq = &fake->smmu.cmdq;
+	struct arm_smmu_cmdq_wait wait = {}, other = {};
+	unsigned int i;
+
+	fake_attach(test, 1);
+	for (i = 0; i < 3; i++) {
+		fake_expect_no_sync(test, 1);
+		fake_settle(fake);
+		fake_wait_seconds(test, &wait, FAKE_STOP_SECONDS);
+	}
+	for (i = 0; i < 3; i++) {
+		WRITE_ONCE(cmdq->nr_signs, cmdq->nr_signs + 1);
+		fake_wait_seconds(test, &wait, FAKE_STOP_SECONDS);
+	}
+
+	/* CMDQ_CONS.ERR is UNKNOWN, and so no progress */
+	writel(readl(cmdq->q.cons_reg) ^ CMDQ_CONS_ERR, cmdq->q.cons_reg);
+	KUNIT_EXPECT_EQ(test, -ENODEV,
+			arm_smmu_cmdq_wait_on(&fake->smmu, cmdq, &wait));
+	fake_expect_stopped(test);
+
+	/* The other submitters do not wait any longer, and it is stopped once */
+	KUNIT_EXPECT_EQ(test, -ENODEV,
+			arm_smmu_cmdq_wait_on(&fake->smmu, cmdq, &other));
+	arm_smmu_stop(&fake->smmu);
+	fake_expect_stopped(test);
+}
 
 /*
  * A queue that stands still is filled: what the hardware has not consumed must
@@ -389,14 +539,21 @@ static struct kunit_case arm_smmu_atc_queue_cases[] = {
 	FAKE_CASE_MODES(queue_stale_error),
 	FAKE_CASE_MODES(queue_error_twice),
 	FAKE_CASE_MODES(queue_sticky),
+	FAKE_CASE(queue_signs),
+	FAKE_CASE(queue_late_msi),
 	FAKE_CASE(queue_illegal),
 	FAKE_CASE(queue_abort),
 	FAKE_CASE_MODES(queue_full),
 	FAKE_CASE_MODES(queue_other_gerror),
 	FAKE_CASE(queue_off),
+	FAKE_CASE(queue_off_and_full),
 	FAKE_CASE(service_failure_in_retry),
 	FAKE_CASE(service_failure_in_fence),
+	FAKE_CASE(service_failure_gbpa_busy),
+	FAKE_CASE(service_failure_after_error),
+	FAKE_CASE(service_failure_over),
 	FAKE_CASE(cfgi_never),
+	FAKE_CASE(stop_limit),
 	FAKE_CASE(late_answer),
 	FAKE_CASE(hang),
 	{},

@@ -30,6 +30,8 @@
 
 /* How long the fake SMMU waits for an answer; PCIe demands a minute */
 #define FAKE_ATC_TIMEOUT_US	50
+/* How long an update of GBPA takes */
+#define FAKE_GBPA_US		200
 
 /* Where the registers of a second queue are */
 #define FAKE_VCMDQ_GERROR	0x800
@@ -49,6 +51,13 @@ void fake_complain(struct fake_smmu *fake, const char *complaint)
 	cmpxchg(&fake->complaint, NULL, complaint);
 }
 
+static bool fake_is_aborting(struct fake_smmu *fake)
+{
+	u32 gbpa = READ_ONCE(fake->gbpa);
+
+	return gbpa & GBPA_ABORT && !(gbpa & GBPA_UPDATE);
+}
+
 /**
  * fake_is_translating() - Does any transaction pass the SMMU?
  * @fake: the SMMU
@@ -60,7 +69,7 @@ void fake_complain(struct fake_smmu *fake, const char *complaint)
 bool fake_is_translating(struct fake_smmu *fake)
 {
 	return readl(fake->smmu.base + ARM_SMMU_CR0ACK) & CR0_SMMUEN ||
-	       !(readl(fake->smmu.base + ARM_SMMU_GBPA) & GBPA_ABORT);
+	       !fake_is_aborting(fake);
 }
 
 static bool fake_is_on(struct fake_smmu *fake)
@@ -83,16 +92,42 @@ void fake_switch(struct fake_smmu *fake, bool on)
 	writel(cr0, fake->smmu.base + ARM_SMMU_CR0ACK);
 }
 
+/* GBPA changes only with UPDATE set, and UPDATE is cleared some time later */
+static void fake_serve_gbpa(struct fake_smmu *fake)
+{
+	u32 __iomem *reg = fake->smmu.base + ARM_SMMU_GBPA;
+	u32 gbpa = readl(reg);
+
+	if (gbpa != fake->gbpa) {
+		if (fake->gbpa & GBPA_UPDATE)
+			fake_complain(fake, "GBPA: written during an update");
+		if (!(gbpa & GBPA_UPDATE)) {
+			writel(fake->gbpa, reg);
+			return;
+		}
+		WRITE_ONCE(fake->gbpa, gbpa);
+		fake->gbpa_done = max(ktime_add_us(ktime_get(), FAKE_GBPA_US),
+				      fake->gbpa_busy_until);
+	}
+	if (fake->gbpa & GBPA_UPDATE &&
+	    ktime_after(ktime_get(), fake->gbpa_done)) {
+		WRITE_ONCE(fake->gbpa, gbpa & ~GBPA_UPDATE);
+		writel(fake->gbpa, reg);
+	}
+}
+
 /* What has been written to the registers takes effect */
 static void fake_serve_registers(struct fake_smmu *fake)
 {
-	u32 gbpa = readl(fake->smmu.base + ARM_SMMU_GBPA);
+	u32 cr0ack = readl(fake->smmu.base + ARM_SMMU_CR0ACK);
 	u32 cr0 = readl(fake->smmu.base + ARM_SMMU_CR0);
 
-	if (gbpa & GBPA_UPDATE)
-		writel(gbpa & ~GBPA_UPDATE, fake->smmu.base + ARM_SMMU_GBPA);
-	if (cr0 != readl(fake->smmu.base + ARM_SMMU_CR0ACK))
-		writel(cr0, fake->smmu.base + ARM_SMMU_CR0ACK);
+	fake_serve_gbpa(fake);
+	if (cr0 == cr0ack)
+		return;
+	if (cr0ack & ~cr0 & CR0_SMMUEN && !fake_is_aborting(fake))
+		fake_complain(fake, "SMMUEN: cleared while GBPA does not abort");
+	writel(cr0, fake->smmu.base + ARM_SMMU_CR0ACK);
 }
 
 /**
@@ -370,6 +405,7 @@ static void fake_consume(struct fake_queue *queue)
 		if ((cmd.data[1] & CMDQ_SYNC_1_MSIADDR_MASK) !=
 		    q->base_dma + idx * sizeof(cmd))
 			fake_complain(fake, "the MSI is not for the CMD_SYNC");
+		fake_wait(fake, ktime_add_us(ktime_get(), fake->late_msi_us));
 		/* As an MSI: what the SMMU did before it is visible */
 		smp_store_release((u32 *)ent, 0);
 	}

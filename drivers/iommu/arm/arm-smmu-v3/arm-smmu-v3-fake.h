@@ -162,6 +162,8 @@ struct fake_log {
  * @sids: by Stream ID
  * @atc_invs: the CMD_ATC_INVs that the next CMD_SYNC waits for
  * @num_atc_invs: how many there are
+ * @gbpa: GBPA without writes that have no effect
+ * @gbpa_done: when UPDATE of GBPA is cleared
  *
  * @fault: CMDQ_ERR_CERROR_* to stop with, once, at @fault_at; 0: none
  * @fault_at: index of the command in @log that it stops at
@@ -170,6 +172,8 @@ struct fake_log {
  * @hold: consume nothing before that many commands are in a queue
  * @hung_until: consume nothing before that time
  * @failed: consume nothing more; the driver must not wait for long then
+ * @gbpa_busy_until: no update of GBPA ends before that time
+ * @late_msi_us: how long after CONS has moved the MSI of a CMD_SYNC is written
  * @endless: more commands than @log holds are no error
  * @before_cmd: called before each command is executed
  * @on_error: called when the queue has stopped, before the driver can know
@@ -193,7 +197,7 @@ struct fake_log {
  * @go_at: counts down to that moment
  *
  * Context: @timer owns the state of the hardware, from @queues to
- * @num_atc_invs, except that a case sets fake_sid.timeouts and fake_sid.late_us
+ * @gbpa_done, except that a case sets fake_sid.timeouts and fake_sid.late_us
  * at any time, and the rest of a fake_sid and a queue's registers while no
  * command is in a queue. What a case asks for is written before it issues a
  * command, @hold and @hung_until at any time. What was seen is read after
@@ -218,6 +222,8 @@ struct fake_smmu {
 	struct fake_sid sids[FAKE_NUM_SIDS];
 	struct fake_atc_inv atc_invs[2 * FAKE_Q_ENTS];
 	unsigned int num_atc_invs;
+	u32 gbpa;
+	ktime_t gbpa_done;
 
 	/* What a case asks for */
 	u32 fault;
@@ -227,6 +233,8 @@ struct fake_smmu {
 	unsigned int hold;
 	ktime_t hung_until;
 	bool failed;
+	ktime_t gbpa_busy_until;
+	unsigned int late_msi_us;
 	bool endless;
 	void (*before_cmd)(struct fake_smmu *fake,
 			   const struct arm_smmu_cmd *cmd);
