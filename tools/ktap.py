@@ -141,6 +141,16 @@ class Ktap:
             return default
 
 
+def run(main, *errors):
+    """Exits with the status of a check's main(). What keeps it from its work is
+    said in the document."""
+    try:
+        sys.exit(main())
+    except errors as e:
+        print(f"Bail out! {e}")
+        sys.exit(1)
+
+
 def clean(text):
     """On one line, and without the hash sign, which KTAP keeps for itself."""
     return re.sub(r"\s+", " ", text.replace("#", "")).strip()

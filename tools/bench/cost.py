@@ -23,14 +23,12 @@ import concurrent.futures
 import statistics
 import sys
 from collections import Counter, namedtuple
-from pathlib import Path
 
 from tools import ktap
 from tools.bench import initramfs, qtrace, vm
-from tools.bench.scenarios import PATCHED, UNPATCHED
+from tools.bench.vm import PATCHED, STATES
 
 PROGRAM = "ats_cost"
-STATES = (UNPATCHED, PATCHED)
 
 NS_PER_INSTRUCTION = 1 << vm.Config.icount_shift
 CLOCK = "ep4"                   # the endpoint that is marked, ats_cost.c's CLOCK
@@ -305,16 +303,13 @@ def boot_all(bench, kernels, configs, workers):
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     vm.add_arguments(p)
-    p.add_argument("--unpatched", help="default: OUT/kernel/unpatched")
-    p.add_argument("--patched", help="default: OUT/kernel/patched")
+    vm.add_kernels(p)
     p.add_argument("--jobs", type=int, default=2, help="guests at once")
     p.add_argument("--limit", type=float, default=300, help="seconds of the host for a guest")
     p.add_argument("--ktap", action="store_true", help="print KTAP")
     a = p.parse_args()
 
-    out = Path(a.out)
-    kernels = {UNPATCHED: Path(a.unpatched or out / "kernel/unpatched"),
-               PATCHED: Path(a.patched or out / "kernel/patched")}
+    kernels = vm.kernels_of(a)
     bench = vm.make_bench(a)
     try:
         for kernel in kernels.values():

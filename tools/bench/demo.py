@@ -315,8 +315,7 @@ def config(limit):
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     vm.add_arguments(p)
-    p.add_argument("--unpatched", help="default: OUT/kernel/unpatched")
-    p.add_argument("--patched", help="default: OUT/kernel/patched")
+    vm.add_kernels(p)
     p.add_argument("--limit", type=float, default=180, help="seconds of the host for a guest")
     p.add_argument("--report", metavar="FILE", type=Path, help="write an HTML page with both timelines as pictures")
     p.add_argument("--update-readme", metavar="FILE", type=Path, help="write the screen into FILE's block for it")
@@ -329,9 +328,7 @@ def main():
             demo_readme.find(a.update_readme.read_text(encoding="utf-8"), a.update_readme.name)
         except (OSError, demo_readme.NoBlock) as e:
             sys.exit(f"demo: {e}")
-    out = Path(a.out)
-    kernels = [Path(a.unpatched or out / "kernel/unpatched"),
-               Path(a.patched or out / "kernel/patched")]
+    kernels = list(vm.kernels_of(a).values())
     bench = vm.make_bench(a)
     cfg = config(a.limit)
     try:
@@ -339,7 +336,7 @@ def main():
             bench.prepare(kernel)
     except initramfs.BuildError as e:
         sys.exit(f"demo: {e}")
-    logs = [bench.out / "demo" / name for name in (scenarios.UNPATCHED, scenarios.PATCHED)]
+    logs = [bench.out / "demo" / name for name in vm.STATES]
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         boots = list(pool.map(lambda kl: bench.boot(kl[0], cfg, kl[1]), zip(kernels, logs)))
 

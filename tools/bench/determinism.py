@@ -9,7 +9,6 @@ Prints KTAP. Says nothing about whether the logs are right: scenarios.py does.
 
 import argparse
 import concurrent.futures
-import sys
 from pathlib import Path
 
 from tools import ktap
@@ -18,7 +17,6 @@ from tools.checks import demo_report
 
 RUNS = 3
 LOGS = ("console.log", "verdict.log", "trace.log")
-STATES = (scenarios.UNPATCHED, scenarios.PATCHED)
 README = Path(__file__).resolve().parents[2] / "README.md"
 
 
@@ -44,7 +42,7 @@ def judge_same(state, boots):
 def judge_report(left, right, folder):
     page = folder / "demo.html"
     page.write_text(demo.report(left, right), encoding="utf-8")
-    logs = {state: side.boot.out for state, side in zip(STATES, (left, right))}
+    logs = {state: side.boot.out for state, side in zip(vm.STATES, (left, right))}
     return demo_report.judge(page, logs, list(demo.rows(left, right)))
 
 
@@ -58,32 +56,27 @@ def judge_readme(left, right):
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     vm.add_arguments(p)
-    p.add_argument("--unpatched", help="default: OUT/kernel/unpatched")
-    p.add_argument("--patched", help="default: OUT/kernel/patched")
+    vm.add_kernels(p)
     p.add_argument("--limit", type=float, default=180, help="seconds of the host for a guest")
     a = p.parse_args()
     bench = vm.make_bench(a)
     folder = bench.out / "determinism"
-    kernels = {state: Path(getattr(a, state) or Path(a.out) / "kernel" / state) for state in STATES}
+    kernels = vm.kernels_of(a)
     for kernel in kernels.values():
         bench.prepare(kernel)
-    jobs = [(state, folder / state / str(n)) for n in range(1, RUNS + 1) for state in STATES]
+    jobs = [(state, folder / state / str(n)) for n in range(1, RUNS + 1) for state in vm.STATES]
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         done = list(pool.map(lambda job: bench.boot(kernels[job[0]], demo.config(a.limit), job[1]), jobs))
-    boots = {state: [b for (s, _), b in zip(jobs, done) if s == state] for state in STATES}
+    boots = {state: [b for (s, _), b in zip(jobs, done) if s == state] for state in vm.STATES}
 
     writer = ktap.Writer(4)
-    for state in STATES:
+    for state in vm.STATES:
         writer.test(f"{state}: determinism", judge_same(state, boots[state]))
-    left, right = demo.sides(*(boots[state][0] for state in STATES))
+    left, right = demo.sides(*(boots[state][0] for state in vm.STATES))
     writer.test("report", judge_report(left, right, folder), f"{folder / 'demo.html'}")
     writer.test("screen in the README", judge_readme(left, right))
     return writer.close()
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except initramfs.BuildError as e:
-        print(f"Bail out! {e}")
-        sys.exit(1)
+    ktap.run(main, initramfs.BuildError)

@@ -19,8 +19,8 @@ from pathlib import Path
 
 from tools import ktap
 from tools.bench import initramfs, kunit_log, qtrace, timing, vm
+from tools.bench.vm import PATCHED, UNPATCHED
 
-UNPATCHED, PATCHED = "unpatched", "patched"
 CONTROL = "positive control"
 ENOUGH = 100            # attempts, as in ats_common.h
 

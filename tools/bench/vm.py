@@ -31,6 +31,9 @@ ENDPOINTS = [("ep0", True), ("ep1", True), ("ep2", True), ("ep3", True), ("ep4",
 FIRST_SLOT = 1
 MAX_ENDPOINTS = 8       # that the module knows; a scenario may add some
 
+# The kernels that are compared, the one without the series first
+UNPATCHED, PATCHED = STATES = ("unpatched", "patched")
+
 SHIFT = 4               # an instruction takes 2^SHIFT ns, if they are counted
 PERIOD_US = 200         # of the hammers
 
@@ -386,6 +389,17 @@ def add_arguments(p):
     p.add_argument("--qemu", help="default: OUT/qemu/qemu-system-aarch64")
     p.add_argument("--ksrc", help="kernel source, for kselftest.h (default: OUT/linux)")
     p.add_argument("--obj", help="a kernel's objects, for gen_init_cpio (default: OUT/obj/lean)")
+
+
+def add_kernels(p):
+    """Options of what boots both kernels; kernels_of() reads them."""
+    p.add_argument("--unpatched", help="default: OUT/kernel/unpatched")
+    p.add_argument("--patched", help="default: OUT/kernel/patched")
+
+
+def kernels_of(a):
+    """{state: directory of the kernel}"""
+    return {state: Path(getattr(a, state) or Path(a.out) / "kernel" / state) for state in STATES}
 
 
 def make_bench(a):

@@ -11,7 +11,6 @@ Nothing is linked into a kernel, and nothing boots: that is tools/bench/kernel.p
 import argparse
 import re
 import subprocess
-import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -157,8 +156,4 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except (R.SeriesError, progress.StepError, OSError) as e:
-        print(f"Bail out! {e}")
-        sys.exit(1)
+    ktap.run(main, R.SeriesError, progress.StepError, OSError)

@@ -24,7 +24,6 @@ import collections
 import concurrent.futures
 import re
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -323,8 +322,4 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except (R.SeriesError, OSError) as e:
-        print(f"Bail out! {e}")
-        sys.exit(1)
+    ktap.run(main, R.SeriesError, OSError)

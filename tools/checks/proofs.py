@@ -19,7 +19,6 @@ its row is for the reader to judge; mutants say how good at least.
 import os
 import re
 import subprocess
-import sys
 from typing import NamedTuple
 
 from tools import TOP, command, ktap
@@ -178,8 +177,4 @@ def main():
 
 if __name__ == "__main__":
     os.chdir(TOP)
-    try:
-        sys.exit(main())
-    except (R.SeriesError, OSError) as e:
-        print(f"Bail out! {e}")
-        sys.exit(1)
+    ktap.run(main, R.SeriesError, OSError)

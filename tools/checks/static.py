@@ -15,7 +15,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -235,8 +234,4 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except (R.SeriesError, progress.StepError, OSError) as e:
-        print(f"Bail out! {e}")
-        sys.exit(1)
+    ktap.run(main, R.SeriesError, progress.StepError, OSError)

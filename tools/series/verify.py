@@ -7,6 +7,7 @@ that is built. absorb is the inverse of assemble. A second make series writes th
 same bytes. What the patches contain is checked by tools/checks/static.py, not here.
 """
 import argparse
+import contextlib
 import hashlib
 import os
 import re
@@ -86,28 +87,28 @@ def mails(repo, base, version, dest):
     return sorted(str(p) for p in dest.glob("*.patch"))
 
 
-def check_git_am(repo, base, version, out):
-    with tempfile.TemporaryDirectory(prefix="atc-am.") as tmp:
-        tmp = Path(tmp)
-        files = mails(repo, base, version, tmp / "mails")
-        tree = tmp / "tree"
+@contextlib.contextmanager
+def mails_and_tree(repo, base, version):
+    """The mails, and a pristine tree, which has to be what gets built at the end."""
+    with tempfile.TemporaryDirectory(prefix="atc-apply.") as tmp:
+        tree = Path(tmp) / "tree"
         tree.mkdir()
         pristine(repo, tree)
+        yield mails(repo, base, version, Path(tmp) / "mails"), tree
+        compare(repo, tree)
+
+
+def check_git_am(repo, base, version, out):
+    with mails_and_tree(repo, base, version) as (files, tree):
         R.run_git(tree, "init", "-q")
         R.run_git(tree, "add", "-A", "-f")
         R.run_git(tree, "commit", "-q", "--allow-empty", "-m", "base")
         R.run_git(tree, "am", "-q", *files)
-        compare(repo, tree)
     return f"{len(files)} patches"
 
 
 def check_patch_p1(repo, base, version, out):
-    with tempfile.TemporaryDirectory(prefix="atc-p1.") as tmp:
-        tmp = Path(tmp)
-        files = mails(repo, base, version, tmp / "mails")
-        tree = tmp / "tree"
-        tree.mkdir()
-        pristine(repo, tree)
+    with mails_and_tree(repo, base, version) as (files, tree):
         for name in files:
             with open(name, "rb") as fh:
                 proc = subprocess.run(["patch", "-p1", "-s", "-f"], cwd=tree, stdin=fh, check=False,
@@ -116,7 +117,6 @@ def check_patch_p1(repo, base, version, out):
             if proc.returncode:
                 raise SeriesError(f"{os.path.basename(name)}: patch -p1: "
                                   + proc.stdout.decode(errors="replace").strip().replace("\n", "; "))
-        compare(repo, tree)
     return f"{len(files)} patches"
 
 
