@@ -182,6 +182,8 @@ SCENARIOS = [
          tells={"Kernel panic": (STOP_MS, STOP_MS + STOP_SLACK_MS)}),
     # The parameter of the driver
     stop("stop-later", after=200_000, append=("arm_smmu_v3.stop_timeout=200",)),
+    # It cannot be less than what PCIe gives a device
+    stop("stop-least", append=("arm_smmu_v3.stop_timeout=1",)),
     # Nor does it help that each error is answered, by the same CMD_SYNC failing again
     stop("stop-sticky", smmu={"cmd-sync-hang": "off", "atc-inv-sticky": 1 << 30}),
 ]
