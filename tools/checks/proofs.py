@@ -130,7 +130,8 @@ def judge_row(row, have, mutants):
         found.append(f"says {NO_GUEST}, and names {row.named('guest')[0]}")
     for name in [name for kind, name in row.words if kind == "mutant" and name in mutants]:
         if not set(mutants[name].killers) & set(tests):
-            found.append(f"mutant:{name} is killed by none of the row's tests, but by {', '.join(mutants[name].killers)}")
+            killers = ", ".join(mutants[name].killers)
+            found.append(f"mutant:{name} is killed by none of the row's tests, but by {killers}")
         if row.label() and row.label() not in mutants[name].labels:
             found.append(f"mutant:{name} does not say that it is about {row.label()}")
     return found

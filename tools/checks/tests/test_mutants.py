@@ -211,31 +211,37 @@ class All(unittest.TestCase):
     def report(self, runs, killers):
         calls = []
 
-        def run(out, where, kernel, label):
-            calls.append((where, kernel.name))
+        def run(out, where, limit, kernel, label):
+            calls.append((where, limit, kernel.name))
             return runs[kernel.name]
         killing = M.Killing(Path("/out"), run)
         out = io.StringIO()
         report = ktap.Writer(out=out)
         verdicts = M.report_all(report, [killing.verdict(name, Path("/out/kernel/mutant"), killer)
-                                         for name, killer in killers], killing)
+                                         for name, killer in killers])
         return report.close(), out.getvalue(), calls, M.table(verdicts)
 
     def test_one_control_for_each_killer(self):
         status, text, calls, table = self.report({"patched": PASSED, "mutant": scenario(FINE, (False, BACK))},
                                                  [("m1", KILLER), ("m2", KILLER)])
         self.assertEqual(status, 0)
-        self.assertEqual([call for call in calls if call[1] == "patched"], [("reset.2cpu.msi", "patched")])
+        self.assertEqual([call for call in calls if call[2] == "patched"], [("reset.2cpu.msi", M.LIMIT, "patched")])
         self.assertEqual(text.count("control of reset.2cpu.msi"), 1)
         self.assertEqual(len(table.splitlines()), 3)
         self.assertIn(BACK, table)
 
     def test_same_command_but_for_the_kernel(self):
         for where in ("reset.2cpu.msi", "kunit.cxl"):
-            one = M.argv_of(Path("/out"), where, "KERNEL1", "/logs")
-            two = M.argv_of(Path("/out"), where, "KERNEL2", "/logs")
+            one = M.argv_of(Path("/out"), where, 77, "KERNEL1", "/logs")
+            two = M.argv_of(Path("/out"), where, 77, "KERNEL2", "/logs")
             self.assertEqual([a.replace("KERNEL1", "KERNEL2") for a in one], two)
-            self.assertIn(str(M.LIMIT), one)
+            self.assertIn("77", one)
+
+    def test_same_limit(self):
+        hang = M.Killer(KILLER.where, M.HANG)
+        _, _, calls, _ = self.report({"patched": PASSED, "mutant": PASSED}, [("m1", KILLER), ("m2", hang)])
+        self.assertEqual([call[1:] for call in calls], [(M.LIMIT, "patched"), (M.LIMIT, "mutant"),
+                                                        (M.HANG_LIMIT, "patched"), (M.HANG_LIMIT, "mutant")])
 
     def test_control_that_fails(self):
         bad = scenario(FINE, (False, BACK))
@@ -254,7 +260,7 @@ class All(unittest.TestCase):
     def test_mutant_that_does_not_build(self):
         out = io.StringIO()
         report = ktap.Writer(out=out)
-        M.report_all(report, [("m1", "does not apply")], M.Killing(Path("/out")))
+        M.report_all(report, [("m1", "does not apply")])
         self.assertEqual(report.close(), 1)
         self.assertIn("not ok 1 m1", out.getvalue())
 

@@ -90,8 +90,8 @@ class Rendering(unittest.TestCase):
         self.path = Path(scratch.name) / "x"
 
     def rows(self):
-        rows = [cost.Row(way, f"{phase}, {n} with ATS", ["1000", "950", "0.9500", "0.9401", "3", "3", "1", "1", "2", "2"],
-                         "1.005", True)
+        cells = ["1000", "950", "0.9500", "0.9401", "3", "3", "1", "1", "2", "2"]
+        rows = [cost.Row(way, f"{phase}, {n} with ATS", cells, "1.005", True)
                 for _, way in N.WAYS for phase, _, _ in cost.PHASES for n in cost.SIZES]
         rows.append(cost.Row("CMD_SYNC polled, one CMD_SYNC", "instructions", ["170", "120"], "<= 170", True))
         rows.append(cost.Row("time to fence", "1 of 7, 1 flush", ["2", "4.001", "2.004", "7", "7"], "2 T, 2%", True))

@@ -95,7 +95,8 @@ class Pages(unittest.TestCase):
 
 class Sources(unittest.TestCase):
     def test_mutant(self):
-        text = "Blames anyone (I3, H19), see\nH7 (said\nof I2).\n\nX-Killed-by: kunit.search\n\ndiff --git a/x b/x\n+(I9)\n"
+        text = "Blames anyone (I3, H19), see\nH7 (said\nof I2).\n\nX-Killed-by: kunit.search\n" + \
+            "\ndiff --git a/x b/x\n+(I9)\n"
         killers = [M.Killer("kunit.search"), M.Killer("reset.2cpu.msi", "x")]
         self.assertEqual(P.read_mutant(text, killers), (["kunit:search", "guest:reset"], {"I3", "H19", "I2"}))
 
