@@ -72,7 +72,7 @@ def eats_while_fenced(events, sid):
 
 
 def judge_storm(boot):
-    tests = scenarios.judge_patched(boot)
+    tests = scenarios.judge_patched(boot, rounds=True)
     with open(boot.out / "trace.log", encoding="utf-8", errors="replace") as fh:
         looks, seen = eats_while_fenced(qtrace.parse(fh), boot.ktap.number(f"{STORM_TARGET}.sid"))
     tests.append((looks > 0 and not seen,

@@ -249,8 +249,9 @@ def judge_unpatched(boot, escapes, polls_us=None):
     return tests
 
 
-def judge_patched(boot, within=None, seen_us=None, dies=False, stop_ms=None, tells=None):
-    """dies: an endpoint does not answer. The rest: what the scenario says of itself, in the table."""
+def judge_patched(boot, within=None, seen_us=None, dies=False, stop_ms=None, tells=None, rounds=False):
+    """dies: an endpoint does not answer. rounds: the test lets one die again and again, so
+    that the counters are those of its last life. The rest: what the table says of the scenario."""
     trouble = boot.trouble()
     tests = [(not trouble, "patched: the guest finished, no splat" + reason(trouble))]
     tests += [(c.ok, f"patched: {c.name}") for c in boot.ktap.cases]
@@ -268,7 +269,7 @@ def judge_patched(boot, within=None, seen_us=None, dies=False, stop_ms=None, tel
                   f"patched: dead: {names(dead)}, blamed in the log: {names(blamed)}"))
     if "fenced.start" in boot.ktap.values:
         tests += judge_fenced(boot, dead)
-    return (tests + judge_vain(boot, dead) + judge_provoked(boot, "patched")
+    return (tests + judge_vain(boot, dead, rounds) + judge_provoked(boot, "patched")
             + judge_time(boot, within, seen_us) + judge_when(boot, stop_ms, tells))
 
 
@@ -285,7 +286,7 @@ def judge_job(job, boots):
     return tests
 
 
-def judge_vain(boot, dead):
+def judge_vain(boot, dead, rounds):
     """Nothing landed, though every target tried: 100 times or more, and in the way that it should.
 
     The test says so itself; a bench that cannot fail proves nothing. What a dead
@@ -297,7 +298,7 @@ def judge_vain(boot, dead):
     landed, rejected = boot.ktap.number("escapes"), boot.ktap.number("rejected", 0)
     known = None not in [n for values in counts.values() for n in values.values()]
     tests = [(landed == 0 and boot.ktap.number("corrupted") == 0 and rejected >= ENOUGH
-              and (not known or landed == sum(counts["accepted_after"].values())),
+              and (rounds or not known or landed == sum(counts["accepted_after"].values())),
               f"patched: {landed} writes escaped, {rejected} came to nothing")]
     if counts["refused_after"]:
         idle = [n for n, refused in counts["refused_after"].items()
