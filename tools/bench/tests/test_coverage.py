@@ -106,6 +106,12 @@ class Judging(unittest.TestCase):
         gap = coverage.Gap("f", "line", "return 1;")
         self.assertEqual(self.judge([line(8, 1)], {gap: "why"}), [True, False])
 
+    def test_so_much_of_a_file_has_to_run(self):
+        half = coverage.Gap("d/a.c", "least", "50 %")
+        self.assertEqual(self.judge([line(8, 0)], {half: "why"}), [False, True])
+        self.assertEqual(self.judge([line(8, 1)], {half: "why"}), [True, True])
+        self.assertEqual(self.judge([line(8, 1)], {coverage.Gap("d/gone.c", "least", "50 %"): "why"})[-1], False)
+
     def test_the_file_of_exceptions_is_well_formed(self):
         coverage.read_exceptions(coverage.EXCEPTIONS)
 
