@@ -86,9 +86,9 @@ class Side:
         return f"{qtrace.count(self.flush, 'smmuv3_cmdq_error')}"
 
     def built_from(self):
-        """Version of the kernel and of its compiler, the inputs that change the screen's numbers."""
+        """Kernel, compiler and what was booted: the inputs that change the screen's numbers."""
         found = next(filter(None, (BANNER.search(x) for x in self.console)), None)
-        return f"Linux {found[1]}, gcc {found[2]}" if found else "?"
+        return f"Linux {found[1]}, gcc {found[2]}, guest {self.boot.inputs() or '?'}" if found else "?"
 
     def escapes(self):
         return self.n("escapes", -1)

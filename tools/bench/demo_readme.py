@@ -2,9 +2,10 @@
 """The demo's screen in the README: writes the marked block, and compares it.
 
 Under instruction counting the screen depends on its inputs alone: kernels, QEMU
-and the test. The block names the kernels' versions and compilers. Where these
-are the same, the block has to be the same, character by character. With another
-kernel the times differ, so then only the words of the table are compared.
+and the test. The block names the kernels' versions, their compilers, and what was
+booted by its hash. Where these are the same, the block has to be the same, character
+by character. With other guests the times differ, so then only the words of the table
+are compared; a module that was built in another folder is another guest.
 
 Does not boot anything: demo.py and determinism.py do.
 """

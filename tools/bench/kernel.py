@@ -200,7 +200,7 @@ class Kernels:
         env = {k: v for k, v in os.environ.items()
                if k not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES", "O", "V", "C", "W", "M", "MO",
                             "KBUILD_OUTPUT", "ARCH", "CROSS_COMPILE", "LOCALVERSION")}
-        env.update(KBUILD_BUILD_TIMESTAMP="2026-01-01", KBUILD_BUILD_USER="atc",
+        env.update(KBUILD_BUILD_TIMESTAMP="2026-01-01", KBUILD_BUILD_VERSION="1", KBUILD_BUILD_USER="atc",
                    KBUILD_BUILD_HOST="fence", LC_ALL="C.UTF-8", LOCALVERSION="")
         return env
 

@@ -71,18 +71,30 @@ def controls(text):
     return len(re.findall(r"^  ok 1 positive control", text, re.M))
 
 
+def skipped_by(guest):
+    """Names of the scenarios that the machine does not allow for."""
+    return scenarios_of(guest.program) if guest.skipped == ALL else guest.skipped
+
+
+def status_of(guest):
+    """The exit status that the program has to have."""
+    if guest.fails:
+        return 1
+    return 0 if set(scenarios_of(guest.program)) - set(skipped_by(guest)) else KSFT_SKIP
+
+
 def judge(guest, text):
     """[(ok, text)] of the verdict of a program that was started without arguments."""
     read = ktap.Ktap(text.splitlines())
     names, found = scenarios_of(guest.program), results(read)
-    skipped = names if guest.skipped == ALL else guest.skipped
+    skipped = skipped_by(guest)
     states = {name: found.get(name, ("missing", ""))[0] for name in [*names, UNLOADED]}
     want = {name: "skip" if name in skipped else "not ok" if name in guest.fails else "ok"
             for name in [*names, UNLOADED]}
     wrong = [f"{name}: {states[name]} instead of {want[name]}" for name in want if states[name] != want[name]]
     silent = [name for name, (state, note) in found.items() if state == "skip" and not note]
     ran = [name for name in names if want[name] != "skip"]
-    status = 1 if guest.fails else 0 if ran else KSFT_SKIP
+    status = status_of(guest)
     return [
         (bool(names) and not wrong, f"{len(ran)} scenarios run, {len(skipped)} skipped, as stated" + reason(wrong)),
         (not read.problems and set(found) == set(want), "results as planned" + reason(read.problems)),
@@ -128,7 +140,7 @@ def boot(bench, kernel, guest, endpoints=True, limit=600):
     machine = dict(guest.machine)
     append = (f"ats.program={guest.program}", *machine.pop("append", ()))
     cfg = vm.Config(cpus=machine.pop("cpus", 2), limit=limit, program=guest.program, endpoints=endpoints,
-                     append=append, **machine)
+                    append=append, exits=status_of(guest) if endpoints else KSFT_SKIP, **machine)
     where = bench.out / "selftests" / (guest.name if endpoints else f"{guest.name}.none")
     result = bench.boot(kernel, cfg, where)
     return result, vm.read(where / "verdict.log")

@@ -95,6 +95,7 @@ class Config:
     endpoints: bool = True          # those of ENDPOINTS are there
     devices: tuple = ()             # further -device arguments
     ports: bool = False             # each endpoint on a bus of its own, below a root port
+    exits: int | None = None        # the test's status, if not 1 for a failed case and else 0
     pasid: int = 0                  # bits of a PASID, for the SMMU and the endpoints
     pasid_strict: bool = True       # endpoints show a request per PASID that is forgotten
     smmu2_rid: int = 0              # Requester IDs from here on have a second SMMU
@@ -132,23 +133,25 @@ class Init:
         except ValueError:
             return None
 
-    def trouble(self, failed, taint):
+    def trouble(self, failed, taint, exits=None):
         """What is wrong, if so many cases failed and so much taint is allowed.
 
-        The test exits with 1 exactly when a case failed; PID 1 says fail for
-        this, for taint that it was not told of, or for what it has complained of.
+        The test exits with 1 exactly when a case failed, or with `exits`; PID 1
+        says fail for a status that is not 0, for taint that it was not told of,
+        or for what it has complained of.
         """
+        exits = int(bool(failed)) if exits is None else exits
         found = [f"PID 1: {text}" for text in self.complaints]
         status, seen = self.number("exit"), self.number("taint")
         if "signal" in self.values:
             found.append(f"the test died of signal {self.values['signal'][-1]}")
         elif status is None and not self.complaints:
             found.append("no exit status of the test")
-        elif status is not None and status != bool(failed):
+        elif status is not None and status != exits:
             found.append(f"the test exited with {status}, {failed} cases failed")
         if seen is None or seen & ~taint:
             found.append(f"taint {'unknown' if seen is None else f'{seen:#x}'}")
-        if not found and (self.verdict == "pass") == bool(failed):
+        if not found and (self.verdict == "pass") == bool(exits):
             found.append(f"PID 1 says {self.verdict}, {failed} cases failed")
         return found
 
@@ -171,6 +174,10 @@ class Boot:
 
     def console(self):
         return read(self.out / "console.log")
+
+    def inputs(self):
+        """A name for the kernel and the initramfs that were booted, by their content."""
+        return read(self.out / "inputs").strip()
 
     def events(self):
         return qtrace.parse(read(self.out / "trace.log").splitlines())
@@ -263,7 +270,7 @@ class Boot:
             found += self.foreign()
         if self.finished:
             failed = len(self.ktap.failed()) if self.config.scenario else 0
-            found += self.init.trouble(failed, self.config.allowed_taint())
+            found += self.init.trouble(failed, self.config.allowed_taint(), self.config.exits)
         provoked = self.provoked()
         bad = [s for s in self.splats if s not in provoked]
         found += [f"console.log:{s.lineno}: {s.reason}: {s.text}" for s in bad[:3]]
@@ -328,6 +335,8 @@ def boot(qemu, kernel, initrd, cfg, out):
     for name in ("console.log", "verdict.log", "trace.log"):
         (out / name).unlink(missing_ok=True)
     (out / "trace.events").write_text(cfg.events)
+    booted = [path for path in (Path(kernel) / "Image", Path(initrd)) if path.exists()]
+    (out / "inputs").write_text(initramfs.digest(booted)[:12] + "\n")
     argv = qemu_argv(Path(qemu).resolve(), Path(kernel).resolve() / "Image",
                      Path(initrd).resolve(), cfg)
     start, timed_out = time.monotonic(), False

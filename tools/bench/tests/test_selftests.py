@@ -4,7 +4,7 @@
 import unittest
 from unittest import mock
 
-from tools.bench import selftests
+from tools.bench import selftests, vm
 
 SCENARIO = """\
   KTAP version 1
@@ -32,6 +32,21 @@ GOOD = ("TAP version 13\n1..4\n" + scenario(1, "one") + scenario(2, "two")
 USAGE = ("TAP version 13\n# one: what it is\n1..0 # SKIP usage: /ats_fence SCENARIO [key=value...]\n"
          "# exit=4\n# taint=0x1000\n# verdict: fail\n")
 GUEST = selftests.Guest("guest", "ats_fence", {}, ["three"])
+
+
+class ExitStatus(unittest.TestCase):
+    LINES = "1..0 # SKIP no ats-testdev endpoint\n# exit={}\n# taint=0x1000\n# verdict: {}\n"
+
+    def trouble(self, status, verdict):
+        return vm.Init(self.LINES.format(status, verdict).splitlines()).trouble(0, 0x1000, selftests.KSFT_SKIP)
+
+    def test_a_program_that_skips_says_so(self):
+        self.assertEqual(self.trouble(4, "fail"), [])
+
+    def test_no_other_status_will_do(self):
+        self.assertTrue(self.trouble(0, "pass"))
+        self.assertTrue(self.trouble(1, "fail"))
+        self.assertTrue(self.trouble(4, "pass"))
 
 
 class Judge(unittest.TestCase):
