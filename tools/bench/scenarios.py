@@ -72,12 +72,13 @@ def reset(name, machine=None, cpus=(1,)):
 
 
 # What the driver gives a queue that stands still; steps of a second, and the hammers' periods
-STOP_MS, STOP_SLACK_MS = 150_000, 3_000
-# When the log says that a flush waits: after a second, where a CPU has the time for it.
+STOP_MS, STOP_SLACK_MS = 150_000, 5_000
+# When the log says that a flush waits: after a second, where a CPU has the time for it. The
+# work item that says so may come seconds later, when that CPU prints events.
 # Where every CPU waits, only when that is over: bounds of today's driver, which a
 # driver that says so at once would bring down to AT_ONCE.
 STOPPED = "stopped: all DMA"
-WAITS, AT_ONCE = "CMD_SYNC timeout .* waiting on", (950, 3_000)
+WAITS, AT_ONCE = "CMD_SYNC timeout .* waiting on", (950, 8_000)
 
 
 def late(ms):
@@ -105,7 +106,7 @@ SCENARIOS = [
     Scenario("detach-dead", "detach-dead", True, FAST),
     Scenario("reattach", "reattach", True, FAST),
     Scenario("reset", "reset", True, FAST),
-    Scenario("hw-timeout-3s", "one-dead-of-three", True, REAL, tells={WAITS: {1: late(6_500)}}),
+    Scenario("hw-timeout-3s", "one-dead-of-three", True, REAL, tells={WAITS: {1: late(8_000)}}),
     Scenario("non-ats-neighbour", "non-ats-neighbour", True, REAL),
     # Answered, but after the driver stopped polling
     Scenario("late-past-poll", "late-in-time", True, REAL, {"late_us": 2_000_000}),
@@ -146,13 +147,13 @@ SCENARIOS = [
     reset("rescan-dead"),
     # T = 10 s, and n more errors for the same CMD_SYNC
     Scenario("hw-timeout-10s", "one-dead-of-three", True, 10_000_000, msi=(False,), machine=SLOW,
-             tells={WAITS: {1: late(20_500), 2: AT_ONCE}}),
+             tells={WAITS: {1: late(23_000), 2: AT_ONCE}}),
     Scenario("sticky-1", "one-dead-of-one", True, REAL, {}, (1,), msi=(False,), within=3,
              machine={**SLOW, "smmu": {"atc-inv-sticky": 1}}),
     Scenario("sticky-3", "one-dead-of-one", True, REAL, {}, (1,), msi=(False,), within=5,
              machine={**SLOW, "smmu": {"atc-inv-sticky": 3}}),
     Scenario("sticky-3-neighbour", "non-ats-neighbour", True, REAL, {}, (2,), msi=(False,),
-             machine={**SLOW, "smmu": {"atc-inv-sticky": 3}}, tells={WAITS: late(13_000)}),
+             machine={**SLOW, "smmu": {"atc-inv-sticky": 3}}, tells={WAITS: late(15_000)}),
     Scenario("sticky-1-of-three", "one-dead-of-three", True, REAL, {}, (1,), msi=(False,), within=4.5,
              machine={**SLOW, "smmu": {"atc-inv-sticky": 1}}),
     # The error is seen at once, wherever its interrupt goes; by whom is certain where it
@@ -167,7 +168,7 @@ SCENARIOS = [
     Scenario("lazy", "lazy", True, FAST, program=WAIT, msi=(False,),
              machine={"append": ("iommu.strict=0",)}),
     Scenario("neighbour-detach", "neighbour-detach", True, 10_000_000, program=WAIT, msi=(False,),
-             machine=SLOW, tells={WAITS: late(20_500)}),
+             machine=SLOW, tells={WAITS: late(23_000)}),
     Scenario("two-domains", "two-domains", True, FAST, {}, (1,), WAIT, (False,), SLOW),
     Scenario("two-domains-at-once", "two-domains-at-once", True, FAST, {}, (2,), WAIT, (False,)),
     Scenario("detach-meanwhile", "detach-meanwhile", True, FAST, {}, (2,), WAIT, (False,)),
@@ -175,7 +176,7 @@ SCENARIOS = [
     Scenario("everybody-waits", "everybody-waits", True, 30_000_000, {}, (4, 5), WAIT, (False,),
              {**SLOW, "append": DETECTORS, "provoked": COMPLAINTS, "besides": STARVED,
               "taint": vm.TAINT_OOT_MODULE | vm.TAINT_SOFTLOCKUP},
-             tells={WAITS: {4: late(91_000), 5: AT_ONCE}}),
+             tells={WAITS: {4: late(95_000), 5: AT_ONCE}}),
     stop("stop", msi=(False, True)),
     stop("stop-all", cpus=(3,), guest="stop-all"),
     # Nor can the SMMU be switched off. The panic comes 46 s after that was tried: the kernel's
