@@ -257,6 +257,11 @@ class All(unittest.TestCase):
         self.assertIn("# wanted: reset.2cpu.msi", text)
         self.assertIn("ALIVE: nothing failed", table)
 
+    def test_a_race_has_three_tries(self):
+        case = M.Killer("kunit.store_races")
+        status, _, calls, _ = self.report({"patched": PASSED, "mutant": PASSED}, [("m1", case)])
+        self.assertEqual((status, [call[2] for call in calls]), (1, ["patched"] + ["mutant"] * M.TRIES))
+
     def test_mutant_that_does_not_build(self):
         out = io.StringIO()
         report = ktap.Writer(out=out)
