@@ -110,9 +110,9 @@ models: ## search the models of the races in full, and try their mutants
 	@$(SETUP) setup
 	@$(PY) -m tools.checks.runner models
 
-mutants: ## remove one safeguard at a time; a test must fail each time
+mutants: ## remove one safeguard at a time; a test must fail each time. check runs those that KUnit notices
 	@$(SETUP) all
-	@$(PY) -m tools.checks.runner mutants
+	@$(PY) -m tools.checks.mutants --out $(W) --base $(BASE)
 
 ##@ Other
 pictures: ## the README's picture of the data flow, from its source

@@ -316,9 +316,12 @@ def main():
     ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     ap.add_argument("--out", required=True, type=Path)
     ap.add_argument("--base", required=True)
+    ap.add_argument("--units", action="store_true", help="only those that cases of KUnit notice, which takes half as long")
     ap.add_argument("names", nargs="*")
     args = ap.parse_args()
     names = args.names or K.mutant_names()
+    if args.units:
+        names = [n for n in names if all(k.where.startswith(KUNIT) for k in read_killers(n))]
     report = ktap.Writer()
     if not names:
         report.case("mutants", False, [f"no {K.MUTANTS}/*.patch"])

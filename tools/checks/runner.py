@@ -84,7 +84,7 @@ def table(top, base):
         Check("cost", command("bench.cost", "--out", out, "--ktap"), 900, alone=True),
         # Compares documents with what cost has left
         Check("numbers", command("checks.numbers", "--out", out, "--base", base), 60, alone=True),
-        Check("mutants", command("checks.mutants", "--out", out, "--base", base), 2400, alone=True),
+        Check("mutants", command("checks.mutants", "--out", out, "--base", base, "--units"), 2400, alone=True),
     ]
 
 
