@@ -29,6 +29,12 @@ class Soak(unittest.TestCase):
         self.assertIn("# idle: 1 of 3 runs failed", out.getvalue())
         self.assertEqual(report.close(), 1)
 
+    def test_rounds_differ(self):
+        job = scenarios.all_jobs({"reset.1cpu.poll"})[0]
+        lines = ["".join(soak.config(job, 1, n).append) for n in (1, 2, 3)]
+        self.assertEqual(lines[0], "".join(scenarios.config(job, 1).append))
+        self.assertEqual(len({len(line) for line in lines}), 3)
+
     def test_load(self):
         started = []
         popen = subprocess.Popen
