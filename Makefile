@@ -11,6 +11,10 @@ QEMU_SRC ?=
 # Where everything is built, and where downloads are kept (shared by clones).
 O        ?= build
 CACHE    ?= $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/atc-fence
+# What compilers have made, for all kernels and clones: ccache's own variables.
+CCACHE_DIR     ?= $(CACHE)/ccache
+CCACHE_BASEDIR ?= $(abspath $(O))
+CCACHE_MAXSIZE ?= 3G
 # Names of scenarios, separated by commas: guests and check run only these.
 SCENARIO ?=
 # Seed of QEMU's random numbers.
@@ -40,6 +44,7 @@ endif
 ifneq ($(QEMU_SRC),)
 override QEMU_SRC := $(abspath $(QEMU_SRC))
 endif
+export CCACHE_DIR CCACHE_BASEDIR CCACHE_MAXSIZE
 export BASE KSRC QEMU_SRC O CACHE SCENARIO SEED V SOB JOBS REPORT
 # Where BASE is built and run (folder() in tools/series/bases.py).
 W := $(O)$(if $(filter-out 7.2,$(BASE)),/$(BASE))

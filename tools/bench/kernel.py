@@ -191,9 +191,15 @@ class Kernels:
 
     def make(self, *args):
         return ["make", "-C", str(self.tree), f"O={self.obj}", f"-j{self.jobs}", "ARCH=arm64",
-                f"CROSS_COMPILE={CROSS}", "W=1",
+                f"CROSS_COMPILE={CROSS}", f"CC={self.compiler()}", "W=1",
                 # W=1 would run kernel-doc on each file: static.py does, on the touched ones
                 "cmd_checkdoc=", *self.extra, *args]
+
+    @staticmethod
+    def compiler():
+        """gcc, through ccache where that is installed. Where its results are, and which
+        paths make no difference to them, is in the environment (Makefile)."""
+        return f"ccache {CROSS}gcc" if shutil.which("ccache") else f"{CROSS}gcc"
 
     @staticmethod
     def env():
