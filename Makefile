@@ -137,7 +137,7 @@ help: ## print this text
 	  KSRC     'kernel tree ($(or $(KSRC),Debian'\''s))' \
 	  QEMU_SRC 'QEMU 10.0 tree ($(or $(QEMU_SRC),Debian'\''s))' \
 	  O        'build folder ($(O))' \
-	  CACHE    'downloads and unpacked sources ($(CACHE))' \
+	  CACHE    'downloads, unpacked sources, compiled objects ($(CACHE))' \
 	  SCENARIO 'scenarios that guests and check run ($(or $(SCENARIO),all))' \
 	  SEED     'seed of QEMU'\''s random numbers ($(SEED))' \
 	  V        '1: show what compilers and apt say ($(or $(V),off))' \

@@ -11,6 +11,7 @@ second run takes seconds:
   QEMU                    $(O)/qemu (tools/qemu/build)
   kernels                 $(O)/kernel/{unpatched,patched} (tools/bench/kernel.py)
   debug, kcsan            $(O)/kernel/patched-{debug,kcsan}, the same way
+  compiled objects        $(CCACHE_DIR), in $(CACHE) unless it is set
 
 Those tools decide what they build and how.
 """
