@@ -86,7 +86,7 @@ tree: ## check out one commit per patch, to edit, in $(O)/tree or $(O)/$(BASE)/t
 	@$(SETUP) tree
 	@$(PY) -m tools.series.assemble tree --out $(O) --base $(BASE)
 
-absorb: ## write the commits of that tree back into hooks and new files
+absorb: ## write the commits of that tree back into patches and new files
 	@$(PY) -m tools.series.absorb --out $(O) --base $(BASE) $(if $(ABSORB_FORCE),--force)
 
 ##@ Parts of check

@@ -37,7 +37,7 @@ MARK = re.compile(r"^<!-- numbers: ([\w-]+) (begin|end) -->$")
 ORIGIN = re.compile(r"^Measured by `([^`]+)` at commit ([0-9a-f]{7,40}) on (\d{4}-\d\d-\d\d)", re.M)
 RATIO = re.compile(r"(?<![\w.])\d+\.\d\d(?![\w.])")
 TOLERANCE = 0.01
-DOCUMENTS = ("README.md", "tools/bench/README.md", "tools/series/cover-letter.md")
+DOCUMENTS = ("README.md", "tools/bench/README.md", *sorted(str(p.relative_to(TOP)) for p in TOP.glob("tools/series/*/cover-letter.md")))
 
 
 class NumbersError(Exception):

@@ -21,7 +21,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 from tools import ktap
 from tools.bench import kernel as K
-from tools.series import assemble as S, repo as R
+from tools.series import assemble as S, patches as P, repo as R
 from tools.setup import progress
 
 
@@ -189,27 +189,26 @@ def checkpatch(kernels, path):
 def check_checkpatch(kernels, base, report, differing=False):
     """`differing`: only the patches that are not what the default base has."""
     allow = allowed("checkpatch")
-    hooks = R.read_hooks(base)
+    patches = P.read(base)
     with tempfile.TemporaryDirectory(prefix="atc-cp.") as tmp:
         dest = Path(tmp) / "mails"
         try:
-            S.export(kernels.repo, base, kernels.version, dest, None)
+            mails = S.export(kernels.repo, base, kernels.version, dest, None)
         except R.SeriesError as e:
             report.case("checkpatch", False, [str(e)])
             return
-        mails = sorted(dest.glob("*.patch"))
-        report.case(f"checkpatch: {len(mails)} mails of {len(hooks)} patches", hooks and len(mails) == len(hooks))
+        report.case(f"checkpatch: {len(mails)} mails of {len(patches)} patches", patches and len(mails) == len(patches))
         planted = Path(tmp) / "planted.patch"
         planted.write_text(PLANTED_MAIL)
         said = checkpatch(kernels, planted)
         report.case("checkpatch reports a planted defect", any("TRAILING_WHITESPACE" in ln for ln in said), said)
-        for hook, path in zip(hooks, mails):
-            if differing and not hook.own and not hook.overlay:
+        for patch, path in zip(patches, mails):
+            if differing and not patch.own:
                 continue
             lines = checkpatch(kernels, path)
             # A checkpatch that died says so in lines of another form.
             bad = [ln for ln in lines if not FINDING.search(ln) or not any(p.search(ln) for p in allow)]
-            report.case(f"checkpatch --strict {path.name}", not bad, bad)
+            report.case(f"checkpatch --strict {path.parent.name}/{path.name}", not bad, bad)
 
 
 def main():

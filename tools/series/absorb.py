@@ -1,26 +1,40 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""make absorb: commits of $(O)/tree become hooks and repository files again.
+"""make absorb: commits of $(O)/tree become patches and repository files again.
 
 It is the inverse of assemble.py: assemble and absorb, without an edit in between,
-change no byte. Each commit becomes one hook with the diff of the files that the base
-has, and one X-Adds: line for each file that it adds. This repository's copy is the
-only source of a new file: absorb folds the changes of later commits into that copy,
-and says so. It sets the author and the date to fixed values.
+change no byte. Each commit becomes one patch of the part that the last "part NAME"
+commit before it has opened. A file that a commit adds stands in no diff: the
+repository keeps its last state (see patches.py). Author and date are set to fixed
+values.
 
-For a base other than the default, the common hooks do not change: the differences of
-its commits go to tools/series/hooks/<base>/ (see overlay.py).
+For a base other than the default, the common patches do not change: what its commits
+have in place of them, or besides them, goes to tools/series/PART/BASE/.
 """
 import argparse
 import re
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
-from tools.series import assemble as S, bases, overlay as O, repo as R
+from tools.series import assemble as S, bases, patches as P, repo as R
 from tools.series.repo import SeriesError
 
 
+class Commit(NamedTuple):
+    """A commit of the tree that is to become a patch."""
+    commit: str
+    parent: str
+    part: str
+    message: bytes
+    adds: list              # the files that it adds
+
+    @property
+    def subject(self):
+        return self.message.split(b"\n", 1)[0].decode()
+
+
 def slug(subject, old):
-    """File name of a hook; one that exists keeps its name."""
+    """File name of a patch without its number; one that exists keeps its name."""
     if subject in old:
         return old[subject]
     text = re.sub(r"^[\w/.-]+:\s*", "", subject).lower()
@@ -28,62 +42,55 @@ def slug(subject, old):
 
 
 def split(work, base, head):
-    """Per commit: (commit, message, files it adds that last, folded files)."""
-    commits = work.out("rev-list", "--reverse", f"{base}..{head}").split()
+    """[Commit] of the tree, in their order."""
     if work.out("rev-list", "--merges", f"{base}..{head}"):
         raise SeriesError("the tree has merge commits: rebase them away")
-    final = set(work.names("diff-tree", "-r", "--no-renames", "--name-only",
-                           "--diff-filter=A", base, head))
-    parts, owner, parent = [], {}, base
-    for commit in commits:
-        changed = work.names("diff-tree", "-r", "--no-renames", "--name-only", parent, commit)
-        adds = [n for n in changed if n in final and n not in owner
-                and work.git("cat-file", "-e", f"{commit}:{n}", check=False).returncode == 0]
-        folded = [(n, owner[n]) for n in changed if n in owner]
-        for name in adds:
-            owner[name] = commit
-        parts.append((commit, adds, folded))
+    found, parent, part = [], base, ""
+    for commit in work.out("rev-list", "--reverse", f"{base}..{head}").split():
+        message = work.git("log", "-1", "--format=%B", commit).stdout.strip(b"\n") + b"\n"
+        opens = P.MARK.fullmatch(message.decode().strip())
+        if opens:
+            part = opens[1]
+            if part not in P.PARTS:
+                raise SeriesError(f"no part is called {part}; there are {' '.join(P.PARTS)} (tools/series/patches.py)")
+        elif not part:
+            raise SeriesError("the first commit does not open a part: 'part NAME'")
+        else:
+            adds = work.names("diff-tree", "-r", "--no-renames", "--name-only", "--diff-filter=A", parent, commit)
+            found.append(Commit(commit, parent, part, message, adds))
         parent = commit
-    return parts, final
+    order = [P.PARTS.index(c.part) for c in found]
+    if order != sorted(order):
+        raise SeriesError(f"the parts are not in the order {' '.join(P.PARTS)}")
+    check_files(work, found, head)
+    return found
 
 
-def without(work, commit, names):
-    """Tree of `commit` with the series' own new files taken out."""
+def check_files(work, commits, head):
+    for commit in commits:
+        for name in commit.adds:
+            if work.git("cat-file", "-e", f"{head}:{name}", check=False).returncode:
+                raise SeriesError(f"'{commit.subject}' adds {name}, which a later commit removes")
+
+
+def without(work, commit):
+    """Tree of a commit without the files that it adds."""
     with work.index() as git:
-        git("read-tree", commit)
-        if names:
+        git("read-tree", commit.commit)
+        if commit.adds:
             git("update-index", "--force-remove", "-z", "--stdin",
-                data="".join(n + "\0" for n in sorted(names)).encode())
+                data="".join(n + "\0" for n in sorted(commit.adds)).encode())
         return git("write-tree").stdout.decode().strip()
 
 
-def own_files(work, base, parts, final):
-    """Files that the series adds, also those that a later commit of it removes."""
-    drop, parent = set(final), base
-    for commit, _, _ in parts:
-        drop |= set(work.names("diff-tree", "-r", "--no-renames", "--name-only",
-                               "--diff-filter=A", parent, commit))
-        parent = commit
-    if drop:
-        drop -= set(work.names("ls-tree", "-r", "--name-only", base, "--", *sorted(drop)))
-    return drop
-
-
-def message_of(work, commit):
-    """(message, subject)"""
-    message = work.git("log", "-1", "--format=%B", commit).stdout.strip(b"\n") + b"\n"
-    return message, message.split(b"\n", 1)[0].decode()
-
-
-def say_folded(work, subject, folded, say):
-    for name, by in folded:
-        first = work.out("log", "-1", "--format=%s", by)
-        say(f"absorb: {name}: what '{subject}' changes is folded into '{first}', which adds it")
-
-
 def mail(work, commit, headers):
+    made = work.commit(without(work, commit), commit.parent, commit.message)
     return work.git("format-patch", "-1", "--stdout", "-N", *R.FORMAT,
-                    *[f"--add-header={h}" for h in headers], commit).stdout
+                    *[f"--add-header={h}" for h in headers], made).stdout
+
+
+def changes_nothing(work, commit):
+    return work.out("rev-parse", f"{commit.parent}^{{tree}}") == work.out("rev-parse", f"{commit.commit}^{{tree}}")
 
 
 def write_files(work, head, final, claimed, top, say):
@@ -104,137 +111,91 @@ def write_files(work, head, final, claimed, top, say):
             say(f"absorb: removed {name}: no commit adds it any more")
 
 
-def write_hooks(folder, old, wanted, say):
+def write_patches(folder, old, wanted, say):
     """Make `folder` hold `wanted` ({name: bytes}) in place of the paths `old`."""
     for path in old:
-        if path.name not in wanted:
+        if str(path.relative_to(folder)) not in wanted:
             path.unlink()
-            say(f"absorb: removed hook {path.name}")
+            say(f"absorb: removed {path.relative_to(folder)}")
     for name, text in wanted.items():
         path = folder / name
-        folder.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists() or path.read_bytes() != text:
             path.write_bytes(text)
-            say(f"absorb: wrote hook {name}")
+            say(f"absorb: wrote {name}")
 
 
-def absorb(work, base, head, hooks_dir, top, say=print):
+def absorb(work, base, head, folder, top, say=print):
     """Write all commits of the default base; returns how many."""
-    common = R.common_hooks(hooks_dir)
-    old = {hook.subject: hook.name[5:-len(".patch")] for hook in common}
-    parts, final = split(work, base, head)
-    drop = own_files(work, base, parts, final)
-    mails, used = {}, set()
-    parent_tree = work.out("rev-parse", f"{base}^{{tree}}")
-    parent = base
-    for commit, adds, folded in parts:
-        message, subject = message_of(work, commit)
-        say_folded(work, subject, folded, say)
-        tree = without(work, commit, drop)
-        if tree == parent_tree and not adds:
-            say(f"absorb: '{subject}' has nothing left of its own and is dropped")
+    common = P.common(folder)
+    old = {patch.subject: patch.slug for patch in common}
+    mails, final, numbers = {}, set(), dict.fromkeys(P.PARTS, 0)
+    for commit in split(work, base, head):
+        if changes_nothing(work, commit):
+            say(f"absorb: '{commit.subject}' changes nothing and is dropped")
             continue
-        made = work.commit(tree, parent, message)
-        number = len(mails) + 1
-        name = slug(subject, old)
-        if name in used:
-            name = f"{name}-{number}"
-        used.add(name)
-        mails[f"{number:04d}-{name}.patch"] = mail(work, made, [f"X-Adds: {n}" for n in sorted(adds)])
-        parent, parent_tree = made, tree
-    write_files(work, head, final, {a for hook in common for a in hook.adds}, top, say)
-    write_hooks(hooks_dir, [hook.path for hook in common], mails, say)
+        numbers[commit.part] += 1
+        name = f"{commit.part}/{numbers[commit.part]:04d}-{slug(commit.subject, old)}.patch"
+        mails[name] = mail(work, commit, [f"X-Adds: {n}" for n in sorted(commit.adds)])
+        final |= set(commit.adds)
+    write_files(work, head, final, {a for patch in common for a in patch.adds}, top, say)
+    write_patches(folder, [patch.path for patch in common], mails, say)
     return len(mails)
 
 
 # -- a base other than the default ------------------------------------------
 
-def overlay_of(work, parent_tree, tree, hook):
-    """Bytes of the overlay that makes `hook` lead from one tree to the other, or b''."""
-    def read(name):
-        return work.git("cat-file", "blob", f"{parent_tree}:{name}").stdout
+def fits(work, commit, patch):
+    """Does the common patch do what the commit does?"""
     with work.index() as git:
-        git("read-tree", parent_tree)
-        plain = not hook.diff or \
-            git("apply", "--cached", "--whitespace=nowarn", "-", data=hook.diff, check=False).returncode == 0
-        if plain and git("write-tree").stdout.decode().strip() == tree:
-            return b""
-        git("read-tree", parent_tree)
-        texts, left_out = O.fitting(hook, read)
-        R.store(git, texts)
-        fitted = git("write-tree").stdout.decode().strip()
-    if fitted == tree and not left_out:
-        return b""
-    diff = work.git("diff-tree", "-p", "-r", "--no-renames", "--unified=3", "--diff-algorithm=myers",
-                    "--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/",
-                    fitted, tree).stdout
-    return O.render(hook.subject, left_out, diff)
+        git("read-tree", commit.parent)
+        proc = P.apply(git, patch, exact=False)
+        if proc and proc.returncode:
+            return False
+        return git("write-tree").stdout.decode().strip() == without(work, commit)
 
 
-def check_files(repo, head):
-    """New files are what they were when the tree was made."""
-    was, now = S.tree_files(repo), S.added_files(repo, head)
-    for path in sorted(was.keys() | now.keys()):
-        if was.get(path) != now.get(path):
-            raise SeriesError(f"{path} is common to all bases: change it with BASE={bases.DEFAULT}")
-
-
-def again(work, parent, commit):
-    """The same commit, with the fixed author and date."""
-    made = work.commit(work.out("rev-parse", f"{parent}^{{tree}}"), None, b"parent\n")
-    return work.commit(work.out("rev-parse", f"{commit}^{{tree}}"), made, message_of(work, commit)[0])
-
-
-def check_order(subjects, common, base):
-    here = [s for s in subjects if s in common]
+def check_common(work, commits, common, states, base):
+    """What is common to all bases is as the default base has it."""
+    here = [c.subject for c in commits if c.subject in common]
     if here != list(common):
         lost = [s for s in common if s not in here]
         raise SeriesError((f"the tree has no commit '{lost[0]}'" if lost else "the commits are in another order")
                           + f": what is common to all bases is changed with BASE={bases.DEFAULT}, not {base}")
+    for commit in commits:
+        patch = common.get(commit.subject)
+        why = ""
+        if patch and (commit.message != patch.message or commit.part != patch.part):
+            why = f"the message and the part of '{commit.subject}'"
+        for name in commit.adds:
+            entry = work.out("ls-tree", commit.commit, "--", name).split()
+            if not patch or states.get(name) != (entry[0], entry[2]):
+                why = name
+        if why:
+            raise SeriesError(f"common to all bases: {why}: change that with BASE={bases.DEFAULT}")
 
 
-def absorb_base(name, work, base, head, hooks_dir, say=print):
-    """Write what `name` has of its own; returns how many commits there are.
-
-    New files are common to all bases and are left alone, see check_files().
-    """
-    hooks = R.common_hooks(hooks_dir)
-    common = {hook.subject: hook for hook in hooks}
-    folder = hooks_dir / name
-    parts, final = split(work, base, head)
-    drop = own_files(work, base, parts, final)
-    subjects = [message_of(work, commit)[1] for commit, _, _ in parts]
-    check_order(subjects, common, name)
-    last = max((at for at, subject in enumerate(subjects) if subject in common), default=-1)
-    old_own = {R.Hook(p).subject: p.stem for p in sorted(folder.glob("*.patch"))}
-    wanted = {}
-    parent, parent_tree = base, work.out("rev-parse", f"{base}^{{tree}}")
-    for at, (commit, adds, folded) in enumerate(parts):
-        message, subject = message_of(work, commit)
-        hook = common.get(subject)
-        if hook:
-            say_folded(work, subject, folded, say)
-        elif adds or (folded and at < last):
-            raise SeriesError(f"'{subject}' is for {name} only: it may add no file, and change one "
-                              "that the series adds only behind all that is common")
-        elif at > last:
-            wanted[slug(subject, old_own) + ".patch"] = mail(work, again(work, parts[at - 1][0], commit), [])
+def absorb_base(name, work, base, head, folder, top=None, say=print):
+    """Write what `name` has of its own; returns how many commits there are."""
+    patches = P.common(folder)
+    common = {patch.subject: patch for patch in patches}
+    commits = split(work, base, head)
+    check_common(work, commits, common, P.first_states(work, patches, top), name)
+    was = P.of_base(name, folder)
+    old, wanted = {patch.subject: patch.slug for patch in was}, {}
+    for at, commit in enumerate(commits):
+        patch, headers = common.get(commit.subject), []
+        if patch and fits(work, commit, patch):
             continue
-        tree = without(work, commit, drop)
-        made = work.commit(tree, parent, message)
-        if not hook:
-            before = next(s for s in subjects[at + 1:] if s in common)
-            wanted[slug(subject, old_own) + ".patch"] = mail(work, made, [f"X-Before: {before}"])
-        elif message != hook.message:
-            raise SeriesError(f"'{subject}' has another message than the common hook: "
-                              f"change that with BASE={bases.DEFAULT}")
+        if patch:
+            headers = [f"X-Instead-Of: {patch.fingerprint()}"]
         else:
-            text = overlay_of(work, parent_tree, tree, hook)
-            if text:
-                wanted[hook.name[5:-len(".patch")] + ".overlay"] = text
-        parent, parent_tree = made, tree
-    write_hooks(folder, [*sorted(folder.glob("*.patch")), *sorted(folder.glob("*.overlay"))], wanted, say)
-    return len(parts)
+            later = [c.subject for c in commits[at + 1:] if c.subject in common and c.part == commit.part]
+            headers = [f"X-Before: {later[0]}"] if later else []
+        stem = patch.slug if patch else slug(commit.subject, old)
+        wanted[f"{commit.part}/{name}/{stem}.patch"] = mail(work, commit, headers)
+    write_patches(folder, [patch.path for patch in was], wanted, say)
+    return len(commits)
 
 
 def absorb_tree(top_out, name, force=False):
@@ -254,28 +215,25 @@ def absorb_tree(top_out, name, force=False):
     base = work.ref("refs/atc/tree-base")
     repo, head = R.Repo(out / "linux"), work.ref("HEAD")
     # The repository's copies may have been edited meanwhile.
-    if not force and S.tree_key(repo) != S.key_of_tree(name, base):
-        raise SeriesError("hooks or files in this repository changed since make tree; "
+    if not force and S.tree_key(repo) != S.key_of_tree(base):
+        raise SeriesError("patches or files in this repository changed since make tree; "
                           f"bring that into {tree} first, or ABSORB_FORCE=1")
     if name == bases.DEFAULT:
-        count = absorb(work, base, head, R.HOOKS, R.TOP)
+        count = absorb(work, base, head, P.SERIES, P.TOP)
     else:
-        check_files(repo, head)
-        count = absorb_base(name, work, base, head, R.HOOKS)
-    made = R.assemble(repo, name, R.read_hooks(name))
+        count = absorb_base(name, work, base, head, P.SERIES)
+    made = P.assemble(repo, name, P.read(name), ref="refs/atc/tree-source", marks=True)
     other = set(repo.names("diff-tree", "-r", "--no-renames", "--name-only", made, head))
-    if name != bases.DEFAULT:
-        other -= {path for hook in R.common_hooks() for path in hook.adds}
     if other:
         raise SeriesError(f"what was written does not give the tree back: {' '.join(sorted(other))}")
     work.git("checkout", "-q", "-B", "edit", made)
-    S.mark_tree(repo, made, name)
+    S.mark_tree(repo, made)
     print(f"absorbed {count} patches; the tree stands on the assembled series again")
     for other in bases.others(name):
         try:
-            R.read_hooks(other)
+            P.read(other)
         except SeriesError as e:
-            print(f"{e}: see make tree BASE={other}")
+            print(e)
 
 
 def main():
@@ -283,7 +241,7 @@ def main():
     ap.add_argument("--out", required=True, type=Path, help="build folder, $(O)")
     ap.add_argument("--base", required=True)
     ap.add_argument("--force", action="store_true",
-                    help="also when hooks or files changed here since make tree")
+                    help="also when patches or files changed here since make tree")
     args = ap.parse_args()
     absorb_tree(args.out, args.base, args.force)
 

@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""make series, make tree: hooks and new files become commits, mails, a work tree.
+"""make series, make tree: patches and new files become commits, mails, a work tree.
 
-Reads tools/series/hooks/ and the files that they claim; writes $(O)/linux
-(see repo.py), $(O)/series/<base>/ and $(O)/tree. The same input gives the same
-bytes. Does not fetch or unpack any source (tools/setup does), does not build.
+Reads tools/series/PART/ and the files that the patches add (patches.py); writes
+$(O)/linux (repo.py), $(O)/series/BASE/PART/ and $(O)/tree. The same input gives the
+same bytes. Does not fetch or unpack any source (tools/setup does), does not build.
 """
 import argparse
-import json
 import re
+import shutil
 import sys
 from pathlib import Path
 
-from tools.series import bases, overlay as overlays, repo as R
+from tools.series import bases, patches as P, repo as R
 from tools.series.repo import SeriesError
 
-# The mail of the cover letter, beside the patches in $(O)/series/<base>.
+# The mail of the cover letter, beside the patches in $(O)/series/BASE/PART.
 COVER = "cover-letter.txt"
 
 
@@ -49,38 +49,42 @@ def import_base(out, base):
 def open_repo(out, base):
     """The same with the series assembled."""
     repo, version = import_base(out, base)
-    R.assemble(repo, base, R.read_hooks(base))
+    P.assemble(repo, base, P.read(base))
     return repo, version
 
 
 def cover_text(path):
-    """Subject and body of tools/series/cover-letter.md."""
+    """Subject and body of a part's cover-letter.md."""
     if not path.exists():
-        return ("(no tools/series/cover-letter.md)", "(no tools/series/cover-letter.md)")
+        raise SeriesError(f"no {path}")
     lines = path.read_text().splitlines()
     lines = [ln for ln in lines if not re.fullmatch(r"<!--.*-->", ln)]
     while lines and not lines[0].strip():
         lines.pop(0)
     if not lines or not lines[0].startswith("# "):
-        raise SeriesError("cover-letter.md: the first line must be '# ' and the subject")
+        raise SeriesError(f"{path}: the first line must be '# ' and the subject")
     return lines[0][2:].strip(), "\n".join(lines[1:]).strip("\n")
 
 
-def export(repo, base, version, dest, sob):
-    ref = R.R_SERIES
-    if sob:
-        ref = "refs/atc/series-signed"
-        R.assemble(repo, base, R.read_hooks(base), sob=sob, ref=ref)
-    count = int(repo.out("rev-list", "--count", f"{R.R_BASE}..{ref}"))
-    if not count:
-        raise SeriesError("no hooks in tools/series/hooks: nothing to send")
-    dest.mkdir(parents=True, exist_ok=True)
-    for old in dest.glob("*.patch"):
-        old.unlink()
+def ends_of_parts(repo, patches, head):
+    """[(part, commit before it, its last commit)] of the parts that have patches."""
+    found, before = [], repo.ref(R.R_BASE)
+    commits = repo.out("rev-list", "--reverse", f"{before}..{head}").split()
+    for part in P.PARTS:
+        mine = [c for c, p in zip(commits, patches) if p.part == part]
+        if mine:
+            found.append((part, before, mine[-1]))
+            before = mine[-1]
+    return found
+
+
+def export_part(repo, version, dest, commits, sob):
+    """The mails of one part in the folder `dest`."""
+    dest.mkdir(parents=True)
     repo.git("-c", "format.coverFromDescription=none", "format-patch", "-q", *R.FORMAT,
-             "-n", "--cover-letter", "-o", str(dest.resolve()), f"{R.R_BASE}..{ref}",
+             "-n", "--cover-letter", "-o", str(dest.resolve()), commits,
              env={"GIT_COMMITTER_NAME": sob[0], "GIT_COMMITTER_EMAIL": sob[1]} if sob else None)
-    subject, body = cover_text(R.TOP / "tools/series/cover-letter.md")
+    subject, body = cover_text(P.SERIES / dest.name / "cover-letter.md")
     # No base-commit: the base is a distribution's tree, which has no public commit.
     body += f"\n\nBase: Linux {version}, imported as it is.\n"
     text = (dest / "0000-cover-letter.patch").read_text()
@@ -90,41 +94,38 @@ def export(repo, base, version, dest, sob):
     (dest / COVER).write_text(text)
     # It has no diff: git am on *.patch would stop at it
     (dest / "0000-cover-letter.patch").unlink()
-    return count
 
 
-def key_of_tree(base, start):
-    """Hash of what the work tree of `base` is made from and absorb writes to."""
-    return R.series_key(start, R.common_hooks(), files=base == bases.DEFAULT)
+def export(repo, base, version, dest, sob):
+    """Write the mails of each part to a folder of its own; [their paths], as they apply."""
+    ref, patches = R.R_SERIES, P.read(base)
+    if sob:
+        ref = "refs/atc/series-signed"
+        P.assemble(repo, base, patches, sob=sob, ref=ref)
+    if not patches:
+        raise SeriesError(f"no patches in {P.SERIES}: nothing to send")
+    shutil.rmtree(dest, ignore_errors=True)
+    mails = []
+    for part, before, last in ends_of_parts(repo, patches, repo.ref(ref)):
+        export_part(repo, version, dest / part, f"{before}..{last}", sob)
+        mails += sorted((dest / part).glob("*.patch"))
+    return mails
+
+
+def key_of_tree(start):
+    """Hash of what the work tree is made from and absorb writes to."""
+    return P.key(start, P.common())
 
 
 def tree_key(repo):
     return (repo.path / ".git/atc-tree-key").read_text()
 
 
-def tree_files(repo):
-    """added_files() when the work tree was made."""
-    return json.loads((repo.path / ".git/atc-tree-files").read_text())
-
-
-def mark_tree(repo, start, base):
+def mark_tree(repo, start):
     """Remember what the work tree was made from; absorb looks at it."""
     repo.git("update-ref", "refs/atc/tree-start", start)
     repo.git("update-ref", "refs/atc/tree-base", repo.ref(R.R_BASE))
-    (repo.path / ".git/atc-tree-key").write_text(key_of_tree(base, repo.ref(R.R_BASE)))
-    mark_files(repo, start)
-
-
-def added_files(repo, head):
-    """{path: blob} of the files that the commits up to `head` add, as they add them."""
-    rows = repo.git("log", "-r", "-z", "--raw", "--no-abbrev", "--no-renames", "--diff-filter=A", "--format=",
-                    f"{R.R_BASE}..{head}").stdout.decode("utf-8", "surrogateescape").split("\0")
-    rows = [row for row in rows if row]
-    return {path: meta.split()[3] for meta, path in zip(rows[::2], rows[1::2])}
-
-
-def mark_files(repo, head):
-    (repo.path / ".git/atc-tree-files").write_text(json.dumps(added_files(repo, head)))
+    (repo.path / ".git/atc-tree-key").write_text(key_of_tree(repo.ref(R.R_BASE)))
 
 
 def place_tree(repo, tree, start):
@@ -139,7 +140,7 @@ def place_tree(repo, tree, start):
 def make_tree(repo, out, base):
     """A work tree to edit, one commit per patch; edits that are not absorbed are kept."""
     tree = out / "tree"
-    start = repo.ref(R.R_SERIES)
+    start = P.assemble(repo, base, P.read(base), ref="refs/atc/tree-source", marks=True)
     if tree.exists():
         work = R.Repo(tree)
         dirty = work.out("status", "--porcelain", "-uno")
@@ -148,55 +149,55 @@ def make_tree(repo, out, base):
             raise SeriesError(f"{tree} has edits that are not absorbed: make absorb, or remove it")
     if not tree.exists() or head != start:
         place_tree(repo, tree, start)
-    mark_tree(repo, start, base)
+    mark_tree(repo, start)
     return tree
 
 
-# -- a base that the hooks do not fit any more -------------------------------
+# -- a base that the patches do not fit any more -----------------------------
 
 def common_commits(repo, src):
-    """{subject: commit} of the common hooks on the default base, for git to merge.
+    """{subject: commit} of the common patches on the default base, for git to merge.
 
     Of the default base only the files that the series touches, in the tree of
     this base: enough for a three-way merge, and nothing else differs.
     """
-    hooks = R.common_hooks()
-    names = sorted({n for hook in hooks for n in hook.touched()})
-    found = {}
+    patches = P.common()
+    names = sorted({n for patch in patches for n in patch.touched() if (src / n).exists()})
+    found, states = {}, P.first_states(repo, patches)
     with repo.index() as git:
         git("read-tree", R.R_BASE)
-        R.store(git, {n: (src / n).read_bytes() for n in names if (src / n).exists()})
+        for name in names:
+            mode, blob = P.entry(git, name, src)
+            git("update-index", "--add", "--cacheinfo", f"{mode},{blob},{name}")
         parent = repo.commit(git("write-tree").stdout.decode().strip(), repo.ref(R.R_BASE),
                              f"Files of {bases.DEFAULT}\n".encode())
-        for hook in hooks:
-            parent = found[hook.subject] = R.commit_hook(repo, git, bases.DEFAULT, hook, parent)
+        for patch in patches:
+            parent = found[patch.subject] = P.commit(repo, git, bases.DEFAULT, patch, parent, states)
     return found
 
 
-def hooks_so_far(base):
-    """The hooks of a base; files in its folder that name no hook are reported and left out."""
-    hooks, lost = R.common_hooks(), []
-    subjects = {hook.subject: hook for hook in hooks}
-    for path in sorted((R.HOOKS / base).glob("*.overlay")):
-        overlay = overlays.Overlay(path)
-        if overlay.subject in subjects:
-            subjects[overlay.subject].overlay = overlay
-        else:
-            lost.append(path.name)
-    for path in sorted((R.HOOKS / base).glob("*.patch")):
-        own = R.Hook(path)
-        own.own = True
-        at = hooks.index(subjects[own.before]) if own.before in subjects else len(hooks)
-        hooks.insert(at, own)
-        if own.before and own.before not in subjects:
-            lost.append(path.name)
-    for name in lost:
-        print(f"hooks/{base}/{name}: no hook is called what it names; absorb sorts that out")
-    return hooks
+def patches_so_far(base):
+    """The patches of a base; what it has of its own and does not fit is reported and left out."""
+    patches = P.common()
+    for own in P.of_base(base):
+        why = P.insert(patches, own)
+        if why:
+            print(f"{own.part}/{base}/{own.path.name} {why}")
+    return patches
+
+
+def with_marks(patches):
+    """The patches, with the name of each part in front of its first one."""
+    part = ""
+    for patch in patches:
+        if patch.part != part:
+            part = patch.part
+            yield f"part {part}", None
+        yield patch.subject, patch
 
 
 def refresh_tree(repo, out, base, src):
-    """Apply the hooks one by one; stop in a cherry-pick where one does not fit.
+    """Apply the patches one by one; stop in a cherry-pick where one does not fit.
 
     Called again after that was resolved, it goes on from there. Returns whether
     the tree has all of them.
@@ -211,49 +212,49 @@ def refresh_tree(repo, out, base, src):
             raise SeriesError(f"{tree} has edits that are not absorbed: make absorb, or remove it")
     if not partial or not tree.exists():
         place_tree(repo, tree, repo.ref(R.R_BASE))
-        mark_tree(repo, repo.ref(R.R_BASE), base)
-    work, hooks = R.Repo(tree), hooks_so_far(base)
+        mark_tree(repo, repo.ref(R.R_BASE))
+    work, patches = R.Repo(tree), patches_so_far(base)
+    steps, states = list(with_marks(patches)), P.first_states(repo, patches)
     head = work.ref("HEAD")
     done = work.out("log", "--reverse", "--format=%s", f"{R.R_BASE}..{head}").splitlines()
-    if done != [hook.subject for hook in hooks[:len(done)]]:
-        raise SeriesError(f"{tree}: its commits are not the first {len(done)} hooks: remove it, make tree again")
-    common = None
-    for hook in hooks[len(done):]:
+    if done != [subject for subject, _ in steps[:len(done)]]:
+        raise SeriesError(f"{tree}: its commits are not the first {len(done)} patches: remove it, make tree again")
+    merged = None
+    for subject, patch in steps[len(done):]:
+        if not patch:
+            head = P.mark(repo, subject.removeprefix("part "), head)
+            continue
         try:
             with repo.index() as git:
                 git("read-tree", head)
-                head = R.commit_hook(repo, git, base, hook, head)
-            mark_files(repo, head)
+                head = P.commit(repo, git, base, patch, head, states)
             continue
         except SeriesError as e:
             why = e
         work.git("checkout", "-q", "-B", "edit", head)
         repo.git("update-ref", R.R_PARTIAL, head)
-        common = common or common_commits(repo, src)
-        if hook.subject not in common:
+        merged = merged or common_commits(repo, src)
+        if subject not in merged:
             raise SeriesError(f"{why}; commit what it is to be in {tree}, under its subject, then make tree again")
         proc = work.git("-c", "merge.conflictStyle=diff3", "cherry-pick", "--keep-redundant-commits",
-                        common[hook.subject], check=False)
+                        merged[subject], check=False)
         if proc.returncode:
-            print(f"{why}\nresolve that in {tree}"
-                  + (f" (as {hook.overlay.path.name} did before)" if hook.overlay else "")
-                  + ": git add, git cherry-pick --continue; then make tree again")
+            print(f"{why}\nresolve that in {tree}: git add, git cherry-pick --continue; then make tree again")
             return False
-        print(f"{hook.name}: merged by git")
+        print(f"{patch.name}: merged by git")
         head = work.ref("HEAD")
-        mark_files(repo, head)
     work.git("checkout", "-q", "-B", "edit", head)
     repo.git("update-ref", "-d", R.R_PARTIAL)
     return True
 
 
 def tree_for(args, out):
-    """make tree; for a base that the hooks do not fit, as far as they do."""
+    """make tree; for a base that the patches do not fit, as far as they do."""
     repo, _ = import_base(out, args.base)
     try:
         if repo.ref(R.R_PARTIAL):
             raise SeriesError("going on")
-        R.assemble(repo, args.base, R.read_hooks(args.base))
+        P.assemble(repo, args.base, P.read(args.base))
     except SeriesError:
         if args.base == bases.DEFAULT:
             raise
@@ -263,7 +264,7 @@ def tree_for(args, out):
         print(f"{out / 'tree'}: all patches are in; make absorb BASE={args.base} writes what differs")
         return
     tree = make_tree(repo, out, args.base)
-    print(f"{tree}: one commit per patch; edit, commit --amend or rebase -i, then make absorb")
+    print(f"{tree}: one commit per patch, and one that opens each part; edit, rebase -i, then make absorb")
 
 
 def main():
@@ -280,8 +281,8 @@ def main():
         return
     repo, version = open_repo(out, args.base)
     dest = args.out / "series" / args.base
-    count = export(repo, args.base, version, dest, sob)
-    print(f"{dest}: cover letter and {count} patches for Linux {version}")
+    count = len(export(repo, args.base, version, dest, sob))
+    print(f"{dest}: {count} patches in {len(list(dest.iterdir()))} parts for Linux {version}")
 
 
 if __name__ == "__main__":

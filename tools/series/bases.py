@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The kernel versions that the series is made for, and where Debian has them.
 
-To add a version, add a line here, and the differences to tools/series/hooks/<base>/
-(see README.md beside this file). Versions of packages are not listed: set-up takes the
+To add a version, add a line here, and what differs to tools/series/PART/BASE/ (see
+README.md beside this file). Versions of packages are not listed: set-up takes the
 newest one in the suites.
 """
 from pathlib import Path

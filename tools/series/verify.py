@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Checks of the series as a whole; prints KTAP.
 
-Every new file is claimed by one hook. The mails apply to the pristine source with
+Every new file is claimed by one patch. The mails apply to the pristine source with
 git am, with patch -p1 and by the commands that README.md shows, and give the tree
 that is built. absorb is the inverse of assemble. A second make series writes the
 same bytes. What the patches contain is checked by tools/checks/static.py, not here.
 """
 import argparse
+import collections
 import contextlib
 import hashlib
 import os
@@ -17,11 +18,15 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tools.series import absorb as A, assemble as S, bases, repo as R
+from tools.series import absorb as A, assemble as S, bases, patches as P, repo as R
 from tools.series.repo import SeriesError
 
 # Files at kernel paths that stay with this project: "path  reason" per line.
-LOCAL = R.TOP / "tools/series/local-files"
+LOCAL = P.TOP / "tools/series/local-files"
+
+
+# Patches that a reviewer takes in one mail series.
+MOST = 12
 
 
 def local_files():
@@ -37,24 +42,30 @@ def local_files():
 
 
 def check_claims(repo, base, version, out):
-    claimed = {}
-    for hook in R.read_hooks(base):
-        for path in hook.adds:
-            if path in claimed:
-                raise SeriesError(f"{path} is claimed by {claimed[path]} and {hook.name}")
-            claimed[path] = hook.name
-            if not path.startswith(tuple(d + "/" for d in R.KERNEL_DIRS)):
-                raise SeriesError(f"{hook.name} adds {path}, outside of {' '.join(R.KERNEL_DIRS)}")
+    patches = P.read(base)
+    claimed = {path: patch.name for patch in patches for path in patch.adds}
+    for path, name in claimed.items():
+        if not path.startswith(tuple(d + "/" for d in P.KERNEL_DIRS)):
+            raise SeriesError(f"{name} adds {path}, outside of {' '.join(P.KERNEL_DIRS)}")
     local = local_files()
-    have = R.own_kernel_files()
-    loose = [n for n in have if n not in claimed and
+    loose = [n for n in P.own_kernel_files() if n not in claimed and
              not any(n == p or (p.endswith("/") and n.startswith(p)) for p in local)]
     if loose:
-        raise SeriesError(f"claimed by no hook: {' '.join(loose)}")
-    gone = [n for n in claimed if n not in have]
-    if gone:
-        raise SeriesError(f"claimed, but not in the repository: {' '.join(gone)}")
+        raise SeriesError(f"claimed by no patch: {' '.join(loose)}")
     return f"{len(claimed)} files"
+
+
+def check_parts(repo, base, version, out):
+    """No patch is where nothing looks for it, and no part is too long for a review."""
+    read = {patch.path for patch in P.read(base)}
+    stray = [path for path in P.SERIES.rglob("*.patch")
+             if path not in read and path.parent.name not in (*P.PARTS, *bases.BASES)]
+    if stray:
+        raise SeriesError(f"{stray[0].relative_to(P.SERIES)} is in no part ({' '.join(P.PARTS)})")
+    long = [part for part in P.PARTS if sum(p.part == part for p in P.common()) > MOST]
+    if long:
+        raise SeriesError(f"the part {long[0]} has more than {MOST} patches")
+    return f"{len(P.PARTS)} parts"
 
 
 def touched(repo):
@@ -83,8 +94,7 @@ def compare(repo, dest):
 
 
 def mails(repo, base, version, dest):
-    S.export(repo, base, version, dest, None)
-    return sorted(str(p) for p in dest.glob("*.patch"))
+    return [str(path) for path in S.export(repo, base, version, dest, None)]
 
 
 @contextlib.contextmanager
@@ -113,7 +123,7 @@ def check_patch_p1(repo, base, version, out):
             with open(name, "rb") as fh:
                 proc = subprocess.run(["patch", "-p1", "-s", "-f"], cwd=tree, stdin=fh, check=False,
                                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-            # patch says 2 and "garbage" for a mail without any diff: such a hook is a mistake
+            # patch says 2 and "garbage" for a mail without any diff: such a patch is a mistake
             if proc.returncode:
                 raise SeriesError(f"{os.path.basename(name)}: patch -p1: "
                                   + proc.stdout.decode(errors="replace").strip().replace("\n", "; "))
@@ -148,7 +158,7 @@ def run_readme(repo, base, tmp, command):
 
 
 def check_readme(repo, base, version, out):
-    commands = readme_commands((R.TOP / "README.md").read_text(), base)
+    commands = readme_commands((P.TOP / "README.md").read_text(), base)
     for word in ("git", "patch -p1"):
         if not any(word in command for command in commands):
             raise SeriesError(f"README.md: no command with {word} between the apply markers")
@@ -162,8 +172,8 @@ def check_readme(repo, base, version, out):
 
 def digest(folder):
     total = hashlib.sha256()
-    for path in sorted(folder.iterdir()):
-        total.update(path.name.encode() + b"\0" + path.read_bytes())
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        total.update(str(path.relative_to(folder)).encode() + b"\0" + path.read_bytes())
     return total.hexdigest()
 
 
@@ -171,7 +181,7 @@ def check_repeat(repo, base, version, out):
     with tempfile.TemporaryDirectory(prefix="atc-rep.") as tmp:
         one, two = Path(tmp) / "1", Path(tmp) / "2"
         mails(repo, base, version, one)
-        R.assemble(repo, base, R.read_hooks(base), ref="refs/atc/again")
+        P.assemble(repo, base, P.read(base), ref="refs/atc/again")
         if repo.ref("refs/atc/again") != repo.ref(R.R_SERIES):
             raise SeriesError("assembled twice, two different commits")
         repo.git("update-ref", "-d", "refs/atc/again")
@@ -185,25 +195,24 @@ def check_sob(repo, base, version, out):
     with tempfile.TemporaryDirectory(prefix="atc-sob.") as tmp:
         dest = Path(tmp) / "s"
         S.export(repo, base, version, dest, ("A Submitter", "submitter@example.org"))
-        for path in sorted(dest.iterdir()):
+        for path in sorted(dest.glob("*/*")):
             text = path.read_text()
             want = 0 if path.name == S.COVER else 1
             if text.count("\nSigned-off-by: A Submitter <submitter@example.org>\n") != want:
                 raise SeriesError(f"{path.name}: sign-off missing or double")
-        mails(repo, base, version, Path(tmp) / "plain")
-        for path in sorted((Path(tmp) / "plain").iterdir()):
-            if "\nSigned-off-by:" in path.read_text():
-                raise SeriesError(f"{path.name}: a sign-off without SOB=")
+        for name in mails(repo, base, version, Path(tmp) / "plain"):
+            if "\nSigned-off-by:" in Path(name).read_text():
+                raise SeriesError(f"{os.path.basename(name)}: a sign-off without SOB=")
     return ""
 
 
-def essence(hook):
-    """A hook without what differs between point releases of the base.
+def essence(patch):
+    """A patch without what differs between point releases of the base.
 
     Those are the places of its hunks, the lines around them, and the hashes and
     the statistics that follow from them.
     """
-    message, _, diff = hook.read_text().partition("\n\n" if hook.suffix == ".overlay" else "\n---\n")
+    message, _, diff = patch.read_text().partition("\n---\n")
     return message, [line for line in diff.splitlines()
                      if line.startswith(("diff --git ", "+", "-"))]
 
@@ -211,34 +220,55 @@ def essence(hook):
 def check_absorb(repo, base, version, out):
     with tempfile.TemporaryDirectory(prefix="atc-abs.") as tmp:
         tmp = Path(tmp)
-        hooks = tmp / "hooks"
-        shutil.copytree(R.HOOKS, hooks)
-        adds = {a for h in R.read_hooks(base) for a in h.adds}
+        for part in P.PARTS:
+            shutil.copytree(P.SERIES / part, tmp / part)
+        adds = {a for patch in P.read(base) for a in patch.adds}
         for name in adds:
             (tmp / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(R.TOP / name, tmp / name)
-        first, last = repo.ref(R.R_BASE), repo.ref(R.R_SERIES)
+            shutil.copy2(P.TOP / name, tmp / name)
+        first = repo.ref(R.R_BASE)
+        last = P.assemble(repo, base, P.read(base), ref="refs/atc/again", marks=True)
         if base == bases.DEFAULT:
-            A.absorb(repo, first, last, hooks, tmp, lambda said: None)
+            A.absorb(repo, first, last, tmp, tmp, lambda said: None)
         else:
-            A.absorb_base(base, repo, first, last, hooks, lambda said: None)
-        was, now = ({str(h.relative_to(d)): essence(h) for h in d.rglob("*.*") if h.is_file()}
-                    for d in (R.HOOKS, hooks))
+            A.absorb_base(base, repo, first, last, tmp, say=lambda said: None)
+        repo.git("update-ref", "-d", "refs/atc/again")
+        was, now = ({str(path.relative_to(top)): essence(path) for part in P.PARTS for path in (top / part).rglob("*.patch")}
+                    for top in (P.SERIES, tmp))
         other = [n for n in sorted(was.keys() | now.keys()) if was.get(n) != now.get(n)]
-        other += [n for n in sorted(adds) if (tmp / n).read_bytes() != (R.TOP / n).read_bytes()]
+        other += [n for n in sorted(adds) if (tmp / n).read_bytes() != (P.TOP / n).read_bytes()]
         if other:
             raise SeriesError("absorb without an edit changes " + ", ".join(other))
     return ""
 
 
+def differing(patch):
+    """(only in the common patch, only in the base's own): the changed lines that differ."""
+    was, now = (collections.Counter(p.changes()) for p in (patch.common, patch))
+    return [[ln.decode(errors="replace") for ln in (a - b).elements()] for a, b in ((was, now), (now, was))]
+
+
+def check_differences(repo, base, version, out):
+    """Prints in which lines the base has another text."""
+    instead = [patch for patch in P.read(base) if patch.instead]
+    for patch in instead:
+        common, own = differing(patch)
+        print(f"# {patch.name} instead of {patch.common.name}: {len(common)} lines go, {len(own)} come")
+        for line in [*common, *own]:
+            print(f"#   {line}")
+    return f"{len(instead)} patches have another text"
+
+
 CHECKS = (
-    ("each new file is claimed by one hook", check_claims),
+    ("each new file is claimed by one patch", check_claims),
+    ("each patch is in a part", check_parts),
     ("git am on the pristine source gives the built tree", check_git_am),
     ("patch -p1 on the pristine source gives the built tree", check_patch_p1),
     ("README's commands on the pristine source give the built tree", check_readme),
     ("a second run writes the same bytes", check_repeat),
     ("SOB signs each patch once, and nothing else does", check_sob),
     ("absorb without an edit changes nothing", check_absorb),
+    ("where a base has another text", check_differences),
 )
 
 

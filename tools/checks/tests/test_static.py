@@ -118,17 +118,19 @@ class Sparse(Fake):
 class Checkpatch(Fake):
     PERL = 'foreach (@ARGV) {{ print "$_:14: ERROR:TRAILING_WHITESPACE: trailing whitespace\\n" if {cond}; }}\n'
 
-    def judge(self, mails, hooks=2, cond="/planted/"):
+    def judge(self, mails, patches=2, cond="/planted/"):
         tool = self.tree / "scripts/checkpatch.pl"
         tool.parent.mkdir()
         tool.write_text(self.PERL.format(cond=cond))
 
         def export(_repo, _base, _version, dest, _sob):
             dest.mkdir()
-            for n in range(1, mails + 1):
-                (dest / f"{n:04}-x.patch").touch()
+            names = [dest / f"{n:04}-x.patch" for n in range(1, mails + 1)]
+            for name in names:
+                name.touch()
+            return names
         with mock.patch.object(T.S, "export", export), \
-                mock.patch.object(T.R, "read_hooks", lambda base: [mock.Mock()] * hooks):
+                mock.patch.object(T.P, "read", lambda base: [mock.Mock()] * patches):
             T.check_checkpatch(mock.Mock(tree=self.tree), "7.2", self.report)
         return " ".join(self.bad())
 

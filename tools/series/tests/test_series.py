@@ -6,7 +6,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from tools.series import absorb as A, assemble as S, repo as R, verify as V
+from tools.series import absorb as A, assemble as S, patches as P, repo as R, verify as V
 
 MAKEFILE = "VERSION = 7\nPATCHLEVEL = 2\nSUBLEVEL = 13\n"
 
@@ -22,8 +22,12 @@ class Toy(unittest.TestCase):
         self.addCleanup(tmp.cleanup)
         self.tmp = Path(tmp.name)
         self.src, self.top = self.tmp / "src", self.tmp / "top"
-        self.hooks = self.top / "hooks"
-        self.hooks.mkdir(parents=True)
+        self.folder = self.top / "series"
+        for part in ("fixes", "fence"):
+            write(self.folder / part / "cover-letter.md", f"# About {part}\n\nText.\n")
+        for name, value in (("SERIES", self.folder), ("TOP", self.top)):
+            self.addCleanup(setattr, P, name, getattr(P, name))
+            setattr(P, name, value)
         write(self.src / "Makefile", MAKEFILE)
         write(self.src / "Kconfig", "\n")
         write(self.src / "drivers/a.c", "".join(f"line {n}\n" for n in range(20)))
@@ -33,12 +37,14 @@ class Toy(unittest.TestCase):
         self.seed()
 
     def seed(self):
-        """Two hooks: a pure diff, and a diff that brings a new file in."""
+        """Two parts with a patch each: a pure diff, and a diff that brings a new file in."""
         work = self.tmp / "seed"
         self.repo.git("worktree", "add", "-q", "-f", "-B", "edit", str(work), R.R_BASE)
         self.work = R.Repo(work)
+        self.open("fixes")
         self.edit("drivers/a.c", "line 3\n", "line three\n")
         self.save("iommu/smmu: A first change of a line that is so long that the mail has to fold it\n\nBody é.\n")
+        self.open("fence")
         self.edit("drivers/a.c", "line 9\n", "line nine\n")
         write(work / "drivers/new.c", "one\n")
         self.save("iommu/smmu: Add the new file\n\nWhy.\n")
@@ -55,13 +61,19 @@ class Toy(unittest.TestCase):
         self.work.git("add", "-A")
         self.work.git("commit", "-q", "-m", message)
 
+    def open(self, part):
+        self.work.git("commit", "-q", "--allow-empty", "-m", f"part {part}")
+
     def absorb(self):
         self.said = []
         return A.absorb(self.work, self.repo.ref(R.R_BASE), self.work.ref("HEAD"),
-                        self.hooks, self.top, self.said.append)
+                        self.folder, self.top, self.said.append)
 
     def assemble(self, **kw):
-        return R.assemble(self.repo, "7.2", R.read_hooks("7.2", self.hooks), top=self.top, **kw)
+        return P.assemble(self.repo, "7.2", P.read("7.2"), **kw)
+
+    def mails(self):
+        return sorted(self.folder.glob("*/*.patch"), key=lambda p: (P.PARTS.index(p.parent.name), p.name))
 
     def same_tree(self):
         made = self.assemble()
@@ -91,12 +103,12 @@ class Toy(unittest.TestCase):
         repo = R.import_source(self.tmp / "o2/linux", self.src, "own 7.2.13", **kw)
         self.assertIn("drivers/b.c", repo.names("ls-tree", "-r", "--name-only", R.R_BASE))
 
-    def test_hooks_hold_no_new_file(self):
-        names = sorted(p.name for p in self.hooks.iterdir())
-        self.assertEqual([n[:5] for n in names], ["0001-", "0002-"])
-        second = (self.hooks / names[1]).read_text()
-        self.assertIn("\nX-Adds: drivers/new.c\n", second)
-        self.assertNotIn("+one", second)
+    def test_patches_hold_no_new_file(self):
+        first, second = self.mails()
+        self.assertEqual([p.parent.name for p in (first, second)], ["fixes", "fence"])
+        self.assertEqual([p.name[:5] for p in (first, second)], ["0001-", "0001-"])
+        self.assertIn("\nX-Adds: drivers/new.c\n", second.read_text())
+        self.assertNotIn("+one", second.read_text())
         self.assertEqual((self.top / "drivers/new.c").read_text(), "one\n")
 
     def test_round_trip(self):
@@ -120,23 +132,48 @@ class Toy(unittest.TestCase):
         self.assertEqual(one, two)
 
     def test_from_assembled_commits_too(self):
-        made = self.assemble()
+        made = self.assemble(ref="refs/t/marked", marks=True)
         self.work.git("checkout", "-q", made)
         self.absorb()
         self.assertEqual(self.said, [])
 
-    def test_later_change_of_a_new_file_is_folded(self):
-        write(self.work.path / "drivers/new.c", "one\ntwo\n")
+    def grow(self):
+        write(self.work.path / "drivers/new.c", "one\ntwo\nthree\n")
         self.edit("drivers/a.c", "line 15\n", "line fifteen\n")
         self.save("iommu/smmu: Third\n")
+
+    def state(self, commit):
+        return self.repo.out("show", f"{commit}:drivers/new.c").split()
+
+    def test_new_file_grows(self):
+        self.grow()
         self.assertEqual(self.absorb(), 3)
-        self.assertTrue(any("folded" in s for s in self.said))
-        self.assertEqual((self.top / "drivers/new.c").read_text(), "one\ntwo\n")
-        self.same_tree()
+        self.assertIn("+two\n", self.mails()[2].read_text())
+        self.assertEqual((self.top / "drivers/new.c").read_text(), "one\ntwo\nthree\n")
+        made = self.same_tree()
+        self.assertEqual([self.state(made), self.state(f"{made}~1")], [["one", "two", "three"], ["one"]])
+
+    def test_edit_of_a_file_that_grows(self):
+        self.grow()
+        self.absorb()
+        (self.top / "drivers/new.c").write_text("ONE\ntwo\nthree\n")
+        with self.assertRaisesRegex(R.SeriesError, "new.c is edited where fence/0002-third.patch changes it"):
+            self.assemble()
+
+    def test_edit_elsewhere_belongs_to_the_first_state(self):
+        lines = [f"{n}\n" for n in range(9)]
+        write(self.work.path / "drivers/long.c", "".join(lines))
+        self.save("iommu/smmu: Long\n")
+        write(self.work.path / "drivers/long.c", "".join([*lines, "end\n"]))
+        self.save("iommu/smmu: Longer\n")
+        self.absorb()
+        (self.top / "drivers/long.c").write_text("".join(["first\n", *lines, "end\n"]))
+        made = self.assemble()
+        self.assertEqual(self.repo.out("show", f"{made}~1:drivers/long.c").split(), ["first", *map(str, range(9))])
+        self.assertEqual(self.repo.out("show", f"{made}:drivers/long.c").split()[-1], "end")
 
     def test_commit_with_nothing_left_is_dropped(self):
-        write(self.work.path / "drivers/new.c", "one\ntwo\n")
-        self.save("fixup\n")
+        self.work.git("commit", "-q", "--allow-empty", "-m", "a: Nothing")
         self.assertEqual(self.absorb(), 2)
         self.assertTrue(any("dropped" in s for s in self.said))
         self.same_tree()
@@ -146,16 +183,31 @@ class Toy(unittest.TestCase):
         self.save("a: in\n")
         (self.work.path / "drivers/tmp.c").unlink()
         self.save("a: out\n")
-        self.absorb()
-        self.assertFalse((self.top / "drivers/tmp.c").exists())
-        self.same_tree()
+        with self.assertRaisesRegex(R.SeriesError, "'a: in' adds drivers/tmp.c, which a later commit removes"):
+            self.absorb()
 
-    def test_removed_file_leaves_the_repository(self):
+    def test_file_that_is_added_no_more_leaves_the_repository(self):
         (self.work.path / "drivers/new.c").unlink()
-        self.save("a: out\n")
+        self.work.git("commit", "-q", "-a", "--amend", "-C", "HEAD")
         self.absorb()
         self.assertFalse((self.top / "drivers/new.c").exists())
         self.same_tree()
+
+    def refuses_to_absorb(self, pattern):
+        with self.assertRaisesRegex(R.SeriesError, pattern):
+            self.absorb()
+
+    def test_parts(self):
+        self.work.git("commit", "-q", "--allow-empty", "-m", "part nonsense")
+        self.refuses_to_absorb("no part is called nonsense; there are fixes queue")
+        self.work.git("commit", "-q", "--allow-empty", "--amend", "-m", "part fixes")
+        self.edit("drivers/a.c", "line 15\n", "line fifteen\n")
+        self.save("a: Late\n")
+        self.refuses_to_absorb("the parts are not in the order fixes queue")
+        self.work.git("checkout", "-q", R.R_BASE)
+        self.edit("drivers/a.c", "line 15\n", "line fifteen\n")
+        self.save("a: Early\n")
+        self.refuses_to_absorb("does not open a part: 'part NAME'")
 
     def test_only_new_files(self):
         write(self.work.path / "drivers/more.c", "m\n")
@@ -175,47 +227,39 @@ class Toy(unittest.TestCase):
         self.refuses("adds drivers/new.c, which is not in the repository")
 
     def test_refuses_a_double_claim(self):
-        path = sorted(self.hooks.iterdir())[0]
+        path = self.mails()[0]
         path.write_text(path.read_text().replace("Subject:", "X-Adds: drivers/new.c\nSubject:", 1))
         self.refuses("is added by")
 
-    def test_refuses_a_hook_that_creates(self):
-        path = sorted(self.hooks.iterdir())[0]
+    def test_refuses_a_patch_that_creates(self):
+        path = self.mails()[0]
         path.write_text(path.read_text() + "diff --git a/x b/x\nnew file mode 100644\n"
                         "--- /dev/null\n+++ b/x\n@@ -0,0 +1 @@\n+x\n")
         self.refuses("creates x by its diff")
 
-    def test_refuses_a_hook_that_changes_a_new_file(self):
-        path = sorted(self.hooks.iterdir())[1]
-        path.write_text(path.read_text() + "diff --git a/drivers/new.c b/drivers/new.c\n"
-                        "--- a/drivers/new.c\n+++ b/drivers/new.c\n@@ -1 +1 @@\n-one\n+x\n")
-        self.refuses("belongs into the repository's file")
-
     def test_refuses_what_does_not_apply(self):
-        path = sorted(self.hooks.iterdir())[0]
+        path = self.mails()[0]
         path.write_text(path.read_text().replace("-line 3", "-line 33"))
-        self.refuses("0001-.* does not apply to 7.2")
+        self.refuses("fixes/0001-.* does not apply to 7.2")
 
     def test_refuses_numbers_used_twice(self):
-        path = sorted(self.hooks.iterdir())[0]
-        (self.hooks / "0001-other.patch").write_text(path.read_text())
+        path = self.mails()[0]
+        path.with_name("0001-other.patch").write_text(path.read_text())
         self.refuses("same number")
 
     def export(self, dest):
         self.assemble()
-        real = R.read_hooks
-        R.read_hooks = lambda base: real(base, self.hooks)
-        self.addCleanup(setattr, R, "read_hooks", real)
         return S.export(self.repo, "7.2", "7.2.13 (test)", dest, None)
 
     def test_readme_commands_apply(self):
         dest = self.tmp / "clone/build/series/7.2"
         self.export(dest)
-        command = 'git -C ~/linux-7.2 am "$PWD"/build/series/7.2/*.patch'
+        parts = "for part in fixes fence; do {} || exit; done"
+        command = parts.format('git -C ~/linux-7.2 am "$PWD"/build/series/7.2/$part/*.patch')
         V.run_readme(self.repo, "7.2", self.tmp, command)
-        V.run_readme(self.repo, "7.2", self.tmp, "cat build/series/7.2/*.patch | patch -p1 -d ~/linux-7.2")
+        V.run_readme(self.repo, "7.2", self.tmp, parts.format("cat build/series/7.2/$part/*.patch | patch -p1 -d ~/linux-7.2"))
         # What git am said of a cover letter among the patches
-        (dest / S.COVER).rename(dest / "0000-cover-letter.patch")
+        (dest / "fence" / S.COVER).rename(dest / "fence/0000-cover-letter.patch")
         with self.assertRaisesRegex(R.SeriesError, "exit status 128"):
             V.run_readme(self.repo, "7.2", self.tmp, command)
 
@@ -234,16 +278,22 @@ class Toy(unittest.TestCase):
 
     def test_export(self):
         dest = self.tmp / "mails"
-        self.assertEqual(self.export(dest), 2)
-        names = sorted(p.name for p in dest.iterdir())
-        self.assertEqual([n[:5] for n in names], ["0001-", "0002-", "cover"])
-        self.assertRegex((dest / S.COVER).read_text(), r"(?m)^Subject: \[PATCH 0/2\] \S")
+        names = self.export(dest)
+        self.assertEqual([p.parent.name for p in names], ["fixes", "fence"])
+        for part in ("fixes", "fence"):
+            self.assertEqual([p.name[:5] for p in sorted((dest / part).iterdir())], ["0001-", "cover"])
+            self.assertIn(f"Subject: [PATCH 0/1] About {part}\n", (dest / part / S.COVER).read_text())
         tree = self.tmp / "plain"
         subprocess.run(["cp", "-r", self.src, tree], check=True)
-        for name in names[:2]:
-            with open(dest / name, "rb") as fh:
+        for name in names:
+            with open(name, "rb") as fh:
                 subprocess.run(["patch", "-p1", "-s"], cwd=tree, stdin=fh, check=True)
         self.assertEqual((tree / "drivers/new.c").read_text(), "one\n")
+
+    def test_export_needs_a_cover_letter(self):
+        (self.folder / "fence/cover-letter.md").unlink()
+        with self.assertRaisesRegex(R.SeriesError, "no .*/fence/cover-letter.md"):
+            self.export(self.tmp / "mails")
 
     def test_not_a_kernel(self):
         with self.assertRaisesRegex(R.SeriesError, "not a kernel tree"):
