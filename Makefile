@@ -27,6 +27,8 @@ REPORT   ?=
 UPDATE_README ?=
 # Sign-off for make series: SOB="Name <mail>"
 SOB      ?=
+# make range-diff compares the series with what it was at this commit.
+FROM     ?=
 # Compiler jobs; default: one per processor.
 JOBS     ?=
 
@@ -89,6 +91,10 @@ tree: ## check out one commit per patch, to edit, in $(O)/tree or $(O)/$(BASE)/t
 absorb: ## write the commits of that tree back into patches and new files
 	@$(PY) -m tools.series.absorb --out $(O) --base $(BASE) $(if $(ABSORB_FORCE),--force)
 
+range-diff: ## compare the series of the commit FROM with that of now, by git range-diff
+	@$(SETUP) series
+	@$(PY) -m tools.series.rangediff --out $(O) --base $(BASE) "$(FROM)"
+
 ##@ Parts of check
 guests: ## run the scenarios on both kernels; SCENARIO=NAME runs one
 	@! [ -x $(PY) ] || $(PY) -m tools.bench.scenarios --out $(W) --list >/dev/null
@@ -144,6 +150,7 @@ help: ## print this text
 	  SOB      '"Name <mail>": make series adds this sign-off ($(or $(SOB),none))' \
 	  REPORT   'HTML page that make demo writes: make demo REPORT=demo.html ($(or $(REPORT),none))' \
 	  UPDATE_README '1: make demo writes its screen into README.md ($(or $(UPDATE_README),off))' \
+	  FROM     'commit that make range-diff compares with ($(or $(FROM),none))' \
 	  JOBS     'compiler jobs ($(or $(JOBS),one per processor))'
 
-.PHONY: demo check setup kernels qemu qemu-series qemu-bisect series tree absorb guests kunit qtest bench soak models mutants pictures clean help
+.PHONY: demo check setup kernels qemu qemu-series qemu-bisect series tree absorb range-diff guests kunit qtest bench soak models mutants pictures clean help
