@@ -15,6 +15,8 @@ CACHE    ?= $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/atc-fence
 CCACHE_DIR     ?= $(CACHE)/ccache
 CCACHE_BASEDIR ?= $(abspath $(O))
 CCACHE_MAXSIZE ?= 3G
+# By the list of headers that the compiler writes: no second run for the preprocessor.
+CCACHE_DEPEND  ?= 1
 # Names of scenarios, separated by commas: guests and check run only these.
 SCENARIO ?=
 # Seed of QEMU's random numbers.
@@ -46,7 +48,7 @@ endif
 ifneq ($(QEMU_SRC),)
 override QEMU_SRC := $(abspath $(QEMU_SRC))
 endif
-export CCACHE_DIR CCACHE_BASEDIR CCACHE_MAXSIZE
+export CCACHE_DIR CCACHE_BASEDIR CCACHE_MAXSIZE CCACHE_DEPEND
 export BASE KSRC QEMU_SRC O CACHE SCENARIO SEED V SOB JOBS REPORT
 # Where BASE is built and run (folder() in tools/series/bases.py).
 W := $(O)$(if $(filter-out 7.2,$(BASE)),/$(BASE))
@@ -125,6 +127,14 @@ mutants: ## remove one safeguard at a time; a test must fail each time. check ru
 	@$(SETUP) all
 	@$(PY) -m tools.checks.mutants --out $(W) --base $(BASE)
 
+parts: ## boot the kernel after each part in the scenarios that the part claims
+	@$(SETUP) all
+	@$(PY) -m tools.checks.bisect --out $(W) --base $(BASE) --boot parts
+
+bisect: ## boot the kernel after each patch
+	@$(SETUP) all
+	@$(PY) -m tools.checks.bisect --out $(W) --base $(BASE) --boot patches
+
 ##@ Other
 pictures: ## the README's picture of the data flow, from its source
 	@$(PY) -m tools.docs.pictures
@@ -153,4 +163,4 @@ help: ## print this text
 	  FROM     'commit that make range-diff compares with ($(or $(FROM),none))' \
 	  JOBS     'compiler jobs ($(or $(JOBS),one per processor))'
 
-.PHONY: demo check setup kernels qemu qemu-series qemu-bisect series tree absorb range-diff guests kunit qtest bench soak models mutants pictures clean help
+.PHONY: demo check setup kernels qemu qemu-series qemu-bisect series tree absorb range-diff guests kunit qtest bench soak models mutants parts bisect pictures clean help

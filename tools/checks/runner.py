@@ -76,6 +76,7 @@ def table(top, base):
         Check("static", command("checks.static", "--out", out, "--base", base), 900, alone=True),
         Check("kunit", command("checks.kunit", "--out", out), 1200, alone=True),
         Check("guests", command("bench.scenarios", "--out", out, "--jobs", "2"), 2400, alone=True),
+        Check("patches", command("checks.bisect", "--out", out, "--base", base), 1500, alone=True),
         Check("configs", command("checks.configs", "--out", out, "--base", base), 900, alone=True),
         Check("debug", command("bench.sanitized", "debug", "--out", out), 1800, alone=True),
         # Reads the counters that the guests of debug left
