@@ -127,6 +127,10 @@ mutants: ## remove one safeguard at a time; a test must fail each time. check ru
 	@$(SETUP) all
 	@$(PY) -m tools.checks.mutants --out $(W) --base $(BASE)
 
+kcsan: ## look for data races: KUnit, a scenario and the attach storm on a kernel of its own
+	@$(SETUP) kcsan
+	@$(PY) -m tools.bench.sanitized kcsan --out $(W)
+
 parts: ## boot the kernel after each part in the scenarios that the part claims
 	@$(SETUP) all
 	@$(PY) -m tools.checks.bisect --out $(W) --base $(BASE) --boot parts
@@ -163,4 +167,4 @@ help: ## print this text
 	  FROM     'commit that make range-diff compares with ($(or $(FROM),none))' \
 	  JOBS     'compiler jobs ($(or $(JOBS),one per processor))'
 
-.PHONY: demo check setup kernels qemu qemu-series qemu-bisect series tree absorb range-diff guests kunit qtest bench soak models mutants parts bisect pictures clean help
+.PHONY: demo check setup kernels qemu qemu-series qemu-bisect series tree absorb range-diff guests kunit qtest bench soak models mutants kcsan parts bisect pictures clean help

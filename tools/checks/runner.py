@@ -81,7 +81,6 @@ def table(top, base):
         Check("debug", command("bench.sanitized", "debug", "--out", out), 1800, alone=True),
         # Reads the counters that the guests of debug left
         Check("coverage", command("bench.coverage", "--out", out), 300, alone=True),
-        Check("kcsan", command("bench.sanitized", "kcsan", "--out", out), 1200, alone=True),
         Check("cost", command("bench.cost", "--out", out, "--ktap"), 900, alone=True),
         # Compares documents with what cost has left
         Check("numbers", command("checks.numbers", "--out", out, "--base", base), 60, alone=True),

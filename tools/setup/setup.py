@@ -52,7 +52,8 @@ NEEDS = {
     "qemu": ("qemu-source", "qemu"),
     "tree": ("kernel-source", "repo"),
     "all": GUESTS,
-    "check": (*GUESTS, kernel.DEBUG, kernel.KCSAN),
+    "check": (*GUESTS, kernel.DEBUG),
+    "kcsan": (*SOURCES, "repo", "qemu", kernel.KCSAN),
 }
 # What the checks of a base besides BASE take (other_base() in tools/checks/runner.py).
 OTHERS = NEEDS["kernels"]
