@@ -48,8 +48,7 @@ dir /proc 0755 0 0
 dir /sys 0755 0 0
 dir /module 0755 0 0
 file /init {programs}/init 0755 0 0
-{tests}file /module/ats_testdev.ko {module} 0644 0 0
-"""
+{tests}{module}"""
 
 
 class BuildError(Exception):
@@ -144,13 +143,14 @@ def find_gen_init_cpio(dest, ksrc, obj=None):
 
 
 def build(dest, programs, module, gen, names=(FENCE,)):
-    """Writes the archive for one module and the named programs to dest."""
+    """Writes the archive for one module and the named programs to dest. For KUnit there are neither."""
     dest = Path(dest)
     dest.parent.mkdir(parents=True, exist_ok=True)
     # Two runs may make the same archive at the same time
     spec = dest.with_suffix(f".{os.getpid()}.spec")
     tests = "".join(f"file /{name} {programs}/{name} 0755 0 0\n" for name in names)
-    spec.write_text(SPEC.format(programs=programs, tests=tests, module=module))
+    line = f"file /module/ats_testdev.ko {module} 0644 0 0\n" if module else ""
+    spec.write_text(SPEC.format(programs=programs, tests=tests, module=line))
     part = dest.with_suffix(f".{os.getpid()}.part")
     try:
         part.write_bytes(run([gen, "-t", "0", spec]))

@@ -180,10 +180,11 @@ class Kernels:
     def dest(self, state):
         return self.out / "kernel" / (state if self.flavour == LEAN else f"{state}-{self.flavour}")
 
-    def up_to_date(self, state):
+    def up_to_date(self, state, module=True):
         dest = self.dest(state)
         try:
-            return (dest / "key").read_text() == self.key(state) + "\n" and (dest / "Image").exists()
+            return (dest / "key").read_text() == self.key(state) + "\n" and (dest / "Image").exists() and \
+                (not module or (dest / "ats_testdev.ko").exists())
         except OSError:
             return False
 
@@ -255,8 +256,9 @@ class Kernels:
         R.switch(self.repo, want)
         return warnings
 
-    def build(self, state, step, sparse=False):
-        if self.up_to_date(state) and not (sparse and not self.sparse_done(state)):
+    def build(self, state, step, sparse=False, module=True):
+        """Build a kernel, and the test endpoint's driver for it unless only KUnit runs there."""
+        if self.up_to_date(state, module) and not (sparse and not self.sparse_done(state)):
             step.up_to_date()
             return
         (self.dest(state) / "key").unlink(missing_ok=True)
@@ -280,7 +282,8 @@ class Kernels:
                 self.keep_notes(dest / "gcov")
             warnings.save()
             shutil.copy2(warnings.path, dest / "warnings.json")
-            self.build_module(state, step)
+            if module:
+                self.build_module(state, step)
             if sparse:
                 self.sparse(state, step)
         (dest / "key").write_text(key + "\n")

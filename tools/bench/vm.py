@@ -373,18 +373,18 @@ class Bench:
         self.initrds = {}
 
     def prepare(self, kernel, names=(initramfs.FENCE,)):
-        """Makes the initramfs for one kernel, with the named programs. Not to be
-        called from threads."""
+        """Makes the initramfs for one kernel, with the named programs and the module
+        that they use. Not to be called from threads."""
         kernel = Path(kernel)
-        for name in ("Image", "ats_testdev.ko"):
+        for name in ("Image", "ats_testdev.ko") if names else ("Image",):
             if not (kernel / name).exists():
                 raise initramfs.BuildError(f"{kernel / name}: not there")
         if not os.access(self.qemu, os.X_OK):
             raise initramfs.BuildError(f"{self.qemu}: not there")
         programs = initramfs.build_programs(self.out / "guest", self.ksrc, names)
         gen = initramfs.find_gen_init_cpio(programs, self.ksrc, self.obj)
-        module = (kernel / "ats_testdev.ko").resolve()
-        key = initramfs.digest([module], " ".join([str(kernel.resolve()), *names]))
+        module = (kernel / "ats_testdev.ko").resolve() if names else None
+        key = initramfs.digest([module] if module else [], " ".join([str(kernel.resolve()), *names]))
         self.initrds[kernel] = initramfs.build(self.out / "guest" / f"initrd-{key[:12]}.cpio",
                                                programs, module, gen, names)
 
@@ -459,7 +459,7 @@ def main():
                  append=tuple(a.append), devices=tuple(a.device), icount_shift=a.icount_shift,
                  ports=a.ports, pasid=a.pasid, smmu2_rid=a.smmu2_rid)
     try:
-        bench.prepare(a.kernel, (a.program,))
+        bench.prepare(a.kernel, () if a.kunit else (a.program,))
         result = bench.boot(a.kernel, cfg, a.dir or bench.out / "run")
     except initramfs.BuildError as e:
         sys.exit(f"run: {e}")

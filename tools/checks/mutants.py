@@ -271,7 +271,7 @@ def build(kernels, name, steps):
     step = progress.Step(steps, 1, f"mutant {name}", kernels.out / "log" / f"kernel-{state}.log")
     step.log.parent.mkdir(parents=True, exist_ok=True)
     step.log.write_bytes(b"")
-    kernels.build(state, step)
+    kernels.build(state, step, module=not all(kill.where.startswith(KUNIT) for kill in kills))
     return kernels.dest(state), kills
 
 
