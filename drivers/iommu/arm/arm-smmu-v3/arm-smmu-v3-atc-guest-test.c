@@ -5,12 +5,17 @@
  *
  * Copyright (C) 2026 The ATC fence authors
  */
+#include <linux/kthread.h>
 #include <linux/mman.h>
+#include <linux/sched.h>
 #include <linux/uaccess.h>
 #include <uapi/linux/iommufd.h>
 
 #include "arm-smmu-v3-fake.h"
 #include "../../iommufd/iommufd_private.h"
+
+/* How often a guest issues a list while the state of the fence flips */
+#define FAKE_FLIPS	2000
 
 struct fake_guest {
 	struct arm_vsmmu vsmmu;
@@ -19,6 +24,7 @@ struct fake_guest {
 	struct arm_smmu_cmd cmds[4 * CMDQ_BATCH_ENTRIES];
 	unsigned int num;
 	unsigned long user;
+	struct mm_struct *mm; /* that has it */
 };
 
 static void fake_remove_guest(void *data)
@@ -43,6 +49,7 @@ static struct fake_guest *fake_add_guest(struct kunit *test,
 				    PROT_READ | PROT_WRITE,
 				    MAP_ANONYMOUS | MAP_PRIVATE, 0);
 	KUNIT_ASSERT_NE_MSG(test, 0, guest->user, "no user memory");
+	guest->mm = current->mm;
 	guest->vsmmu.smmu = &fake->smmu;
 	guest->vsmmu.vmid = 7;
 	xa_init(&guest->vsmmu.core.vdevs);
@@ -183,6 +190,62 @@ static void arm_smmu_atc_test_guest_reset(struct kunit *test)
 	fake_expect_seen(test, .tlbis = 1, .atc_invs = 1, .syncs = 2);
 }
 
+/*
+ * A fence may be completed and lifted at any moment, also between two looks at
+ * it. Without the lock, which would slow this down: EATS is 0 all the time, and
+ * nobody else writes the state.
+ */
+static int fake_flip_thread(struct fake_thread *thread)
+{
+	struct fake_smmu *fake = thread->test->priv;
+	struct arm_smmu_atc_fence *fence = &fake->masters[0].master.fence;
+
+	while (READ_ONCE(fake->go_at)) {
+		WRITE_ONCE(fence->state, ARM_SMMU_ATC_OK);
+		smp_mb(); /* so that each of them is seen for a while */
+		WRITE_ONCE(fence->state, ARM_SMMU_ATC_FENCED);
+		smp_mb();
+	}
+	return 0;
+}
+
+static struct fake_guest *fake_racing_guest;
+
+/* The CMD_ATC_INV is issued, or left out after the TLBI was done */
+static int fake_guest_thread(struct fake_thread *thread)
+{
+	struct kunit *test = thread->test;
+	struct fake_smmu *fake = test->priv;
+	unsigned int i;
+
+	kthread_use_mm(fake_racing_guest->mm);
+	for (i = 0; i < FAKE_FLIPS; i++) {
+		fake_guest_expect(test, fake_racing_guest, 0, 2);
+		KUNIT_EXPECT_EQ(test, fake_count(test, CMDQ_OP_TLBI_NH_ASID),
+				1);
+		KUNIT_EXPECT_GE(test, fake_count(test, CMDQ_OP_ATC_INV) +
+				      fake_count(test, CMDQ_OP_CMD_SYNC), 2);
+	}
+	kthread_unuse_mm(fake_racing_guest->mm);
+	WRITE_ONCE(fake->go_at, 0);
+	return 0;
+}
+
+static void arm_smmu_atc_test_guest_and_flips(struct kunit *test)
+{
+	struct fake_guest *guest = fake_add_guest(test, 1);
+	struct fake_smmu *fake = test->priv;
+	struct fake_thread threads[2];
+
+	fake_fence(test, 0);
+	fake_sid(test, 0)->timeouts = 0;
+	fake_guest_tlbi(guest, 1);
+	fake_guest_atc_inv(guest, 0);
+	fake_racing_guest = guest;
+	fake->go_at = 1;
+	fake_run(test, threads, 2, 2, fake_guest_thread, fake_flip_thread);
+}
+
 /* A list fails that has to be done before a command for a fenced master */
 static void arm_smmu_atc_test_guest_dead_before_fenced(struct kunit *test)
 {
@@ -238,6 +301,7 @@ static struct kunit_case arm_smmu_atc_guest_cases[] = {
 	FAKE_CASE(guest_alone),
 	FAKE_CASE(guest_illegal),
 	FAKE_CASE_MODES(guest_reset),
+	FAKE_CASE(guest_and_flips),
 	FAKE_CASE(guest_dead_before_fenced),
 	{},
 };

@@ -7,6 +7,9 @@
  * Copyright (C) 2026 The ATC fence authors
  */
 #include <linux/delay.h>
+#include <linux/irqflags.h>
+#include <linux/moduleparam.h>
+#include <linux/panic.h>
 
 #include "arm-smmu-v3-fake.h"
 
@@ -113,6 +116,48 @@ static void arm_smmu_atc_test_queue_stale_error(struct kunit *test)
 	for (i = 0; i < FAKE_Q_ENTS / 32; i++)
 		fake_expect_sync(test, 31, 0);
 	fake_expect_no_errs_left(test);
+}
+
+/* Hold the lock of the errors until the other thread is done, or for 2 s */
+static int fake_lock_thread(struct fake_thread *thread)
+{
+	struct fake_smmu *fake = thread->test->priv;
+	unsigned int ms;
+
+	guard(raw_spinlock_irqsave)(&fake->smmu.cmdq.err_lock);
+	complete(&fake->go);
+	for (ms = 0; ms < 2000 && READ_ONCE(fake->go_at); ms++)
+		mdelay(1);
+	return READ_ONCE(fake->go_at);
+}
+
+static int fake_sync_thread(struct fake_thread *thread)
+{
+	struct fake_smmu *fake = thread->test->priv;
+	int ret;
+
+	wait_for_completion(&fake->go);
+	ret = fake_issue_tlbi(thread->test, 5, true);
+	WRITE_ONCE(fake->go_at, 0);
+	return ret;
+}
+
+/* A record that is left keeps no other list from doing without the lock */
+static void arm_smmu_atc_test_queue_stale_error_of_others(struct kunit *test)
+{
+	struct fake_smmu *fake = test->priv;
+	struct fake_thread threads[2];
+
+	fake_fault(test, 0, FAKE_ILLEGAL);
+	fake_expect_no_sync(test, 1);
+	fake_expect_sync(test, 1, 0);
+	KUNIT_EXPECT_EQ(test, fake->smmu.cmdq.nr_errs, 1);
+
+	fake->go_at = 1;
+	fake_run(test, threads, 2, 2, fake_sync_thread, fake_lock_thread);
+	KUNIT_EXPECT_EQ(test, threads[0].ret, 0);
+	KUNIT_EXPECT_EQ(test, threads[1].ret, 0);
+	KUNIT_EXPECT_EQ(test, fake->smmu.cmdq.nr_errs, 1);
 }
 
 static void arm_smmu_atc_test_queue_error_twice(struct kunit *test)
@@ -402,6 +447,154 @@ static void arm_smmu_atc_test_cfgi_never(struct kunit *test)
 }
 
 /*
+ * The kernel panics on this CPU: no wait is long, the lock is not taken, and
+ * lists return also when the SMMU could not be stopped. For the other CPUs this
+ * is a panic as well, so it is short.
+ */
+static void arm_smmu_atc_test_stop_in_panic(struct kunit *test)
+{
+	struct fake_smmu *fake = test->priv;
+	struct arm_smmu_cmdq_wait wait = {};
+	enum arm_smmu_stopped stopped;
+	int waited, issued;
+
+	fake_cpu_or_skip(test);
+	scoped_guard(irqsave) {
+		KUNIT_ASSERT_TRUE(test, panic_try_start());
+		waited = arm_smmu_cmdq_wait_on(&fake->smmu, &fake->smmu.cmdq,
+					       &wait);
+		arm_smmu_stop(&fake->smmu);
+		stopped = fake->smmu.stopped;
+		fake->smmu.stopped = ARM_SMMU_UNSTOPPABLE;
+		issued = fake_issue_tlbi(test, 1, true);
+		fake->smmu.stopped = ARM_SMMU_RUNNING;
+		panic_reset();
+	}
+	KUNIT_EXPECT_EQ(test, waited, -ENODEV);
+	KUNIT_EXPECT_EQ(test, stopped, ARM_SMMU_RUNNING);
+	KUNIT_EXPECT_EQ(test, issued, -ENODEV);
+
+	KUNIT_EXPECT_EQ(test, 0,
+			arm_smmu_cmdq_wait_on(&fake->smmu, &fake->smmu.cmdq,
+					      &wait));
+	fake_expect_sync(test, 1, 0);
+}
+
+/*
+ * The reset of an SMMU
+ */
+
+/* The SMMU is not enabled, and aborts what devices do */
+static void fake_expect_reset_fails(struct kunit *test, int ret)
+{
+	struct fake_smmu *fake = test->priv;
+	void __iomem *base = fake->smmu.base;
+
+	fake_cpu_or_skip(test);
+	fake_switch(fake, false);
+	KUNIT_EXPECT_EQ(test, ret, arm_smmu_device_reset(&fake->smmu));
+	KUNIT_EXPECT_EQ(test, 0, readl(base + ARM_SMMU_CR0) & CR0_SMMUEN);
+	KUNIT_EXPECT_EQ(test, GBPA_ABORT,
+			readl(base + ARM_SMMU_GBPA) & GBPA_ABORT);
+	KUNIT_EXPECT_FALSE(test, fake_is_translating(fake));
+}
+
+static void fake_expect_reset(struct kunit *test)
+{
+	struct fake_smmu *fake = test->priv;
+
+	fake_cpu_or_skip(test);
+	fake_switch(fake, false);
+	KUNIT_EXPECT_EQ(test, 0, arm_smmu_device_reset(&fake->smmu));
+	KUNIT_EXPECT_TRUE(test, readl(fake->smmu.base + ARM_SMMU_CR0ACK) &
+				CR0_SMMUEN);
+	fake_expect_no_errs_left(test);
+}
+
+static void arm_smmu_atc_test_reset_smmu(struct kunit *test)
+{
+	fake_expect_reset(test);
+	fake_expect_seen(test, .syncs = 2);
+	KUNIT_EXPECT_EQ(test, fake_count(test, CMDQ_OP_CFGI_ALL), 1);
+	KUNIT_EXPECT_EQ(test, fake_count(test, CMDQ_OP_TLBI_NSNH_ALL), 1);
+}
+
+/* Service Failure Mode from before: no command is executed, from the first on */
+static void arm_smmu_atc_test_reset_smmu_failed(struct kunit *test)
+{
+	struct fake_smmu *fake = test->priv;
+
+	fake_attach(test, 1);
+	writel(GERROR_SFM_ERR, fake->smmu.cmdq.gerror_reg);
+	fake->failed = true;
+	WRITE_ONCE(fake->hung_until, ktime_add_ms(ktime_get(), FAKE_UNSEEN_MS));
+	fake_expect_reset_fails(test, -ENODEV);
+	fake_expect_stopped(test);
+}
+
+static int fake_reset_thread(struct fake_thread *thread)
+{
+	fake_expect_reset_fails(thread->test, -ENODEV);
+	return 0;
+}
+
+/* It is stopped as after 150 s, but does not take so long */
+static int fake_stop_thread(struct fake_thread *thread)
+{
+	struct fake_smmu *fake = thread->test->priv;
+
+	while (!readl(fake->smmu.cmdq.q.prod_reg))
+		cpu_relax();
+	arm_smmu_stop(&fake->smmu);
+	return 0;
+}
+
+/* The same without an error: the first CMD_SYNC never completes */
+static void arm_smmu_atc_test_reset_smmu_hangs(struct kunit *test)
+{
+	struct fake_smmu *fake = test->priv;
+	struct fake_thread threads[2];
+
+	fake_attach(test, 1);
+	WRITE_ONCE(fake->hung_until, KTIME_MAX);
+	fake_run(test, threads, 2, 2, fake_reset_thread, fake_stop_thread);
+	fake_expect_stopped(test);
+}
+
+/* Each of the commands may not have been executed */
+static void arm_smmu_atc_test_reset_smmu_illegal(struct kunit *test)
+{
+	struct fake_smmu *fake = test->priv;
+
+	fake->smmu.features |= ARM_SMMU_FEAT_HYP;
+	fake_fault(test, 0, FAKE_ILLEGAL);
+	fake_expect_reset_fails(test, -EIO);
+}
+
+static void arm_smmu_atc_test_reset_smmu_illegal_tlbi(struct kunit *test)
+{
+	fake_fault(test, 2, FAKE_ILLEGAL);
+	fake_expect_reset_fails(test, -EIO);
+}
+
+static void arm_smmu_atc_test_reset_smmu_illegal_el2(struct kunit *test)
+{
+	struct fake_smmu *fake = test->priv;
+
+	fake->smmu.features |= ARM_SMMU_FEAT_HYP;
+	fake_fault(test, 2, FAKE_ILLEGAL);
+	fake_expect_reset_fails(test, -EIO);
+}
+
+/* The timeout is that of a CMD_ATC_INV of the kernel before */
+static void arm_smmu_atc_test_reset_smmu_old_atc_inv(struct kunit *test)
+{
+	fake_fault(test, 1, CMDQ_ERR_CERROR_ATC_INV_IDX);
+	fake_expect_reset(test);
+	fake_expect_seen(test, .syncs = 2, .errors = 1);
+}
+
+/*
  * Waiting
  */
 
@@ -458,6 +651,36 @@ static void arm_smmu_atc_test_stop_limit(struct kunit *test)
 			arm_smmu_cmdq_wait_on(&fake->smmu, cmdq, &other));
 	arm_smmu_stop(&fake->smmu);
 	fake_expect_stopped(test);
+}
+
+/* A value below the minimum is refused, and changes nothing */
+static void arm_smmu_atc_test_stop_timeout(struct kunit *test)
+{
+	unsigned int seconds = FAKE_STOP_SECONDS;
+	const struct kernel_param kp = { .arg = &seconds };
+
+	KUNIT_EXPECT_EQ(test, -EINVAL, arm_smmu_set_stop_timeout("149", &kp));
+	KUNIT_EXPECT_EQ(test, -EINVAL, arm_smmu_set_stop_timeout("0", &kp));
+	KUNIT_EXPECT_EQ(test, seconds, FAKE_STOP_SECONDS);
+	KUNIT_EXPECT_EQ(test, 0, arm_smmu_set_stop_timeout("200", &kp));
+	KUNIT_EXPECT_EQ(test, seconds, 200);
+	KUNIT_EXPECT_EQ(test, 0, arm_smmu_set_stop_timeout("150", &kp));
+	KUNIT_EXPECT_EQ(test, seconds, FAKE_STOP_SECONDS);
+}
+
+/*
+ * Each list of commands reads it: not in a cache line that each event, or each
+ * list, writes to.
+ */
+#define FAKE_LINE(member) \
+	(offsetof(struct arm_smmu_device, member) / SMP_CACHE_BYTES)
+
+static void arm_smmu_atc_test_stopped_is_only_read(struct kunit *test)
+{
+	KUNIT_EXPECT_EQ(test, FAKE_LINE(stopped), FAKE_LINE(options));
+	KUNIT_EXPECT_NE(test, FAKE_LINE(stopped), FAKE_LINE(cmdq));
+	KUNIT_EXPECT_NE(test, FAKE_LINE(stopped), FAKE_LINE(streams_mutex));
+	KUNIT_EXPECT_NE(test, FAKE_LINE(stopped), FAKE_LINE(stop_lock));
 }
 
 /*
@@ -537,6 +760,7 @@ static struct kunit_case arm_smmu_atc_queue_cases[] = {
 	FAKE_CASE_MODES(queue_error_in_wrap),
 	FAKE_CASE_MODES(queue_error_behind_list),
 	FAKE_CASE_MODES(queue_stale_error),
+	FAKE_CASE(queue_stale_error_of_others),
 	FAKE_CASE_MODES(queue_error_twice),
 	FAKE_CASE_MODES(queue_sticky),
 	FAKE_CASE(queue_signs),
@@ -553,7 +777,17 @@ static struct kunit_case arm_smmu_atc_queue_cases[] = {
 	FAKE_CASE(service_failure_after_error),
 	FAKE_CASE(service_failure_over),
 	FAKE_CASE(cfgi_never),
+	FAKE_CASE(stop_in_panic),
+	FAKE_CASE(reset_smmu),
+	FAKE_CASE(reset_smmu_failed),
+	FAKE_CASE(reset_smmu_hangs),
+	FAKE_CASE(reset_smmu_illegal),
+	FAKE_CASE(reset_smmu_illegal_tlbi),
+	FAKE_CASE(reset_smmu_illegal_el2),
+	FAKE_CASE(reset_smmu_old_atc_inv),
 	FAKE_CASE(stop_limit),
+	FAKE_CASE(stop_timeout),
+	FAKE_CASE(stopped_is_only_read),
 	FAKE_CASE(late_answer),
 	FAKE_CASE(hang),
 	{},

@@ -122,6 +122,8 @@ static void fake_serve_registers(struct fake_smmu *fake)
 	u32 cr0ack = readl(fake->smmu.base + ARM_SMMU_CR0ACK);
 	u32 cr0 = readl(fake->smmu.base + ARM_SMMU_CR0);
 
+	writel(readl(fake->smmu.base + ARM_SMMU_IRQ_CTRL),
+	       fake->smmu.base + ARM_SMMU_IRQ_CTRLACK);
 	fake_serve_gbpa(fake);
 	if (cr0 == cr0ack)
 		return;
@@ -308,11 +310,13 @@ static bool fake_consume_sync(struct fake_queue *queue)
 static void fake_check_master(struct fake_smmu *fake,
 			      struct arm_smmu_master *master)
 {
+	enum arm_smmu_atc_state state;
 	unsigned int i;
 
 	guard(raw_spinlock_irqsave)(&master->fence.lock);
-	if (master->fence.state == ARM_SMMU_ATC_OK ||
-	    master->fence.state == ARM_SMMU_ATC_GONE)
+	/* Not stable only if a case writes it without the lock */
+	state = READ_ONCE(master->fence.state);
+	if (state == ARM_SMMU_ATC_OK || state == ARM_SMMU_ATC_GONE)
 		return;
 
 	for (i = 0; i < master->num_streams; i++) {
@@ -323,7 +327,7 @@ static void fake_check_master(struct fake_smmu *fake,
 			continue;
 		if (fake_ste_has_eats(fake_ste(fake, sid)))
 			fake_complain(fake, "EATS of a master to be fenced");
-		if (master->fence.state == ARM_SMMU_ATC_FENCED &&
+		if (state == ARM_SMMU_ATC_FENCED &&
 		    fake->sids[sid].eats)
 			fake_complain(fake, "fenced in memory only");
 	}
@@ -636,6 +640,7 @@ int fake_init(struct kunit *test)
 	fake->mode = fake_mode_of(test);
 	fake->smmu.dev = dev;
 	fake->smmu.base = (void __force __iomem *)page;
+	fake->smmu.page1 = fake->smmu.base;
 	fake->smmu.features = fake->mode->features;
 	fake->smmu.options = fake->mode->options;
 	xa_init(&fake->smmu.streams);

@@ -29,6 +29,7 @@
 #include <linux/miscdevice.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
+#include <linux/panic_notifier.h>
 #include <linux/pci.h>
 #include <linux/pci-ats.h>
 #include <linux/platform_device.h>
@@ -999,6 +1000,37 @@ static struct pci_driver atd_driver = {
 	.err_handler = &atd_err_handler,
 };
 
+/*
+ * What a console does that unmaps a buffer for each line it prints: flush, while
+ * the kernel panics on this CPU. The other CPUs were stopped.
+ */
+static int atd_on_panic(struct notifier_block *nb, unsigned long event,
+			void *msg)
+{
+	ktime_t start = ktime_get();
+	unsigned int i;
+
+	for (i = 0; i < atd_nr_bufs; i++) {
+		struct atd_buf *buf = &atd_bufs[i];
+
+		/* With its lock held, its unmap may be what has come to this */
+		if (mutex_is_locked(&buf->lock) ||
+		    (buf->ep == ATS_TESTDEV_NONE &&
+		     buf->dom == ATS_TESTDEV_NONE))
+			continue;
+
+		atd_buf_unmap(buf);
+		pr_emerg("ats_testdev: unmapped in panic, after %lld us\n",
+			 ktime_us_delta(ktime_get(), start));
+		break;
+	}
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block atd_panic = {
+	.notifier_call = atd_on_panic,
+};
+
 static int __init atd_init(void)
 {
 	unsigned int i;
@@ -1012,9 +1044,11 @@ static int __init atd_init(void)
 		return ret;
 
 	ret = misc_register(&atd_misc);
-	if (ret)
+	if (ret) {
 		pci_unregister_driver(&atd_driver);
-	return ret;
+		return ret;
+	}
+	return atomic_notifier_chain_register(&panic_notifier_list, &atd_panic);
 }
 module_init(atd_init);
 
@@ -1032,6 +1066,7 @@ static bool atd_holds_something(void)
 
 static void __exit atd_exit(void)
 {
+	atomic_notifier_chain_unregister(&panic_notifier_list, &atd_panic);
 	misc_deregister(&atd_misc);
 	pci_unregister_driver(&atd_driver);
 	WARN(atd_holds_something(),
