@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""No phrase that stops a reader stands in the pages and comments; KTAP.
+"""No phrase that stops a reader stands in pages, comments and messages of patches; KTAP.
 
 words.tsv beside this file lists phrases and what to write instead. Each file is
 read as one text, without the marks of comments, so that a phrase is also found
@@ -20,7 +20,7 @@ from tools.checks import scripts
 
 LIST = Path(__file__).with_suffix(".tsv")
 PAGES = ("README.md", "MAINTAINERS", "Documentation/*", "drivers/*", "tools/*.md",
-         "tools/testing/selftests/iommu/ats/*")
+         "tools/testing/selftests/iommu/ats/*", "tools/series/*.patch")
 # The marks of a comment or of a list item at the start of a line.
 MARK = re.compile(r"^[\s]*(?:/\*+|\*/|\*|//|#+|-|>)?[ \t]*")
 
@@ -97,7 +97,9 @@ def main():
     for path in scripts.tracked():
         name = str(path.relative_to(TOP))
         if matches(name, PAGES):
-            texts[name] = path.read_text(encoding="utf-8", errors="replace")
+            text = path.read_text(encoding="utf-8", errors="replace")
+            # Of a patch the message: the kernel's own words are in its diff
+            texts[name] = text.partition("\n---\n")[0] if path.suffix == ".patch" else text
     report = ktap.Writer()
     for title, ok, lines in judge(texts, bans, allows):
         report.case(title, ok, lines)

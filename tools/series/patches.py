@@ -8,9 +8,10 @@ What the patch adds is that state with the diffs of the later patches taken back
 
 tools/series/PART/BASE/NAME.patch is for one base other than the default:
 
-  with X-Instead-Of:  what this base has in place of PART/NNNN-NAME.patch, which does
-                      not fit there. The value is the fingerprint of the diff that it
-                      replaces: when that is edited, this text needs a review.
+  with X-Instead-Of:  the diff that this base has in place of PART/NNNN-NAME.patch, which
+                      does not fit there. The value is the fingerprint of the diff that
+                      it replaces: when that is edited, this text needs a review. The
+                      message is that of the common patch.
   without             a patch that only this base has. It goes before the patch that
                       X-Before: names, or to the end of its part.
 """
@@ -111,7 +112,7 @@ def insert(patches, own):
             return f"is instead of {own.part}/NNNN-{own.slug}.patch, which does not exist"
         if own.instead != patches[at].fingerprint():
             return f"is instead of {patches[at].name}, which was edited since"
-        own.common, own.adds = patches[at], patches[at].adds
+        own.common, own.adds, own.message = patches[at], patches[at].adds, patches[at].message
         patches[at] = own
         return ""
     before = [n for n, p in enumerate(patches) if p.part == own.part and p.subject == own.before]
