@@ -242,7 +242,7 @@ FAKE_SCENARIO(illegal_and_dead, .masters = 3, .dead = { 0, 1 },
 	      .fenced = { 0, 1 })
 
 /*
- * The retry was not executed, so it is no answer. Two CMD_ATC_INVs and their
+ * The retry was not executed, so it tells nothing. Two CMD_ATC_INVs and their
  * CMD_SYNC are before it.
  */
 FAKE_SCENARIO(illegal_in_retry, .masters = 2, .dead = { 0, 1 }, .timeouts = 1,

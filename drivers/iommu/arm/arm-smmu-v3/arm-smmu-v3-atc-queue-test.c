@@ -598,7 +598,7 @@ static void arm_smmu_atc_test_reset_smmu_old_atc_inv(struct kunit *test)
  * Waiting
  */
 
-/* The driver waits on after its own timeout, which is no answer */
+/* The driver waits on after its own timeout, which does not end a wait */
 FAKE_SCENARIO(late_answer, .late_us = ARM_SMMU_POLL_TIMEOUT_US * 5 / 4,
 	      .seen = { .atc_invs = 1, .syncs = 1 })
 

@@ -498,7 +498,7 @@ struct fake_random {
 };
 
 /*
- * All but the first Stream ID may stop answering, for good or for once. A flush
+ * All but the first Stream ID may stop answering, permanently or once. A flush
  * does not ask a master that it has found fenced, unless it was reset meanwhile.
  */
 static void fake_random_step(struct fake_smmu *fake,

@@ -468,8 +468,8 @@ int fake_issue_batch(struct kunit *test, int n)
 /**
  * fake_fail_batch() - Submit a batch that times out, and begin the log after it
  * @test: the case
- * @n: number of Stream IDs; the first does not answer, for good if the case has
- *	not set fake_sid.timeouts
+ * @n: number of Stream IDs; the first does not answer, permanently if the case
+ *	has not set fake_sid.timeouts
  */
 void fake_fail_batch(struct kunit *test, int n)
 {

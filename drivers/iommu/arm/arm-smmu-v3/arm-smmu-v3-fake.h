@@ -287,7 +287,7 @@ struct fake_range {
 };
 
 /**
- * struct fake_scenario - One flush of a domain, and what comes of it
+ * struct fake_scenario - One flush of a domain, and its outcome
  * @name: as the parameter of a case
  * @masters: number of masters; 0: one
  * @streams: number of Stream IDs of each master; 0: one
