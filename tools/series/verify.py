@@ -4,7 +4,8 @@
 Every new file is claimed by one patch. The mails apply to the pristine source with
 git am, with patch -p1 and by the commands that README.md shows, and give the tree
 that is built. absorb is the inverse of assemble. A second make series writes the
-same bytes. What the patches contain is checked by tools/checks/static.py, not here.
+same bytes. Each mutant applies. What the patches contain is checked by
+tools/checks/static.py, not here.
 """
 import argparse
 import collections
@@ -23,6 +24,7 @@ from tools.series.repo import SeriesError
 
 # Files at kernel paths that stay with this project: "path  reason" per line.
 LOCAL = P.TOP / "tools/series/local-files"
+MUTANTS = P.TOP / "tools/bench/mutants"
 
 
 # Patches that a reviewer takes in one mail series.
@@ -259,6 +261,25 @@ def check_differences(repo, base, version, out):
     return f"{len(instead)} patches have another text"
 
 
+def why_not(repo, path):
+    """Why a mutant does not apply to the series; "" if it does."""
+    with repo.index() as git:
+        git("read-tree", R.R_SERIES)
+        proc = git("apply", "--cached", "--whitespace=nowarn", str(path), check=False)
+    return proc.stderr.decode(errors="replace").strip().replace("\n", "; ") if proc.returncode else ""
+
+
+def check_mutants(repo, base, version, out):
+    """Within seconds, what make mutants would say only when it builds that mutant."""
+    if base != bases.DEFAULT:
+        return f"they are for {bases.DEFAULT}"
+    names = sorted(MUTANTS.glob("*.patch"))
+    stale = [f"{path.name}: {why}" for path in names if (why := why_not(repo, path))]
+    if stale:
+        raise SeriesError("does not apply to the series: " + "\n# ".join(stale))
+    return f"{len(names)} mutants"
+
+
 CHECKS = (
     ("each new file is claimed by one patch", check_claims),
     ("each patch is in a part", check_parts),
@@ -269,6 +290,7 @@ CHECKS = (
     ("SOB signs each patch once, and nothing else does", check_sob),
     ("absorb without an edit changes nothing", check_absorb),
     ("where a base has another text", check_differences),
+    ("each mutant applies to the series", check_mutants),
 )
 
 

@@ -5,6 +5,7 @@ import subprocess
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 from tools.series import absorb as A, assemble as S, patches as P, repo as R, verify as V
 
@@ -250,6 +251,18 @@ class Toy(unittest.TestCase):
     def export(self, dest):
         self.assemble()
         return S.export(self.repo, "7.2", "7.2.13 (test)", dest, None)
+
+    def test_names_the_mutants_that_do_not_apply(self):
+        self.assemble()
+        mutants = self.top / "mutants"
+        diff = "--- a/drivers/a.c\n+++ b/drivers/a.c\n@@ -1,2 +1,2 @@\n-{}\n+mutant\n line 1\n"
+        head = "What.\n\nX-Killed-by: kunit.case\n\ndiff --git a/drivers/a.c b/drivers/a.c\n"
+        write(mutants / "good.patch", head + diff.format("line 0"))
+        with mock.patch.object(V, "MUTANTS", mutants):
+            self.assertEqual(V.check_mutants(self.repo, "7.2", "", None), "1 mutants")
+            write(mutants / "stale.patch", head + diff.format("line zero"))
+            with self.assertRaisesRegex(R.SeriesError, r"does not apply to the series: stale\.patch: error: .*drivers/a\.c"):
+                V.check_mutants(self.repo, "7.2", "", None)
 
     def test_readme_commands_apply(self):
         dest = self.tmp / "clone/build/series/7.2"
