@@ -78,6 +78,8 @@ STOP_MS, STOP_SLACK_MS = 150_000, 5_000
 # Where every CPU waits, only when that is over: bounds of today's driver, which a
 # driver that says so at once would bring down to AT_ONCE.
 STOPPED = "stopped: all DMA"
+# An unmap in panic: at once, and no other CPU is left
+IN_PANIC = r"unmapped in panic, after \d{1,5} us, 1 online"
 WAITS, AT_ONCE = "CMD_SYNC timeout .* waiting on", (950, 8_000)
 
 
@@ -182,9 +184,14 @@ SCENARIOS = [
     stop("stop", msi=(False, True)),
     stop("stop-all", cpus=(3,), guest="stop-all"),
     # Nor can the SMMU be switched off. The panic comes 46 s after that was tried: the kernel's
-    # poll of a register counts its rounds, a million of them, and instructions are slow here.
+    # poll of a register counts its rounds, a million of them, and instructions are slow here. An
+    # unmap in panic, of a console perhaps, waits for nothing.
     stop("stop-panic", smmu={"smmuen-stuck": "on"}, panics="9050000.smmuv3: cannot be stopped",
-         tells={"Kernel panic": (STOP_MS, STOP_MS + 50_000)}),
+         tells={"Kernel panic": (STOP_MS, STOP_MS + 50_000), IN_PANIC: (STOP_MS, STOP_MS + 55_000)}),
+    # The other CPUs, which wait for the SMMU with interrupts off, are stopped as well
+    stop("stop-panic-all", cpus=(3,), guest="stop-all", smmu={"smmuen-stuck": "on"},
+         panics="9050000.smmuv3: cannot be stopped",
+         tells={"Kernel panic": (STOP_MS, STOP_MS + 60_000), IN_PANIC: (STOP_MS, STOP_MS + 65_000)}),
     # The parameter of the driver
     stop("stop-later", after=200_000, append=("arm_smmu_v3.stop_timeout=200",)),
     # It cannot be less than what PCIe gives a device
