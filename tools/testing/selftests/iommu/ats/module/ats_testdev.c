@@ -16,7 +16,6 @@
  * a user who is not root.
  */
 
-#include <linux/atomic.h>
 #include <linux/bitfield.h>
 #include <linux/cleanup.h>
 #include <linux/cpumask.h>
@@ -31,7 +30,6 @@
 #include <linux/miscdevice.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
-#include <linux/panic.h>
 #include <linux/panic_notifier.h>
 #include <linux/pci.h>
 #include <linux/pci-ats.h>
@@ -89,9 +87,6 @@ static struct atd_pasid {
 static struct iommu_sva *atd_svas[ATS_TESTDEV_MAX_EPS];
 
 static unsigned long atd_busy;
-
-/* Unmaps that returned while the kernel was in panic */
-static atomic_t atd_returned;
 
 static struct atd_ep *atd_get_ep(u32 nr)
 {
@@ -504,8 +499,6 @@ static long atd_ioctl_unmap(struct ats_testdev_flush *arg)
 	if (arg->flags & ATS_TESTDEV_IRQS_OFF)
 		local_irq_disable();
 	arg->ret = atd_buf_unmap(buf);
-	if (panic_in_progress())
-		atomic_inc(&atd_returned);
 	atd_mark(arg->mark);
 	if (arg->flags & ATS_TESTDEV_IRQS_OFF)
 		local_irq_enable();
@@ -1028,9 +1021,8 @@ static int atd_on_panic(struct notifier_block *nb, unsigned long event,
 			continue;
 
 		atd_buf_unmap(buf);
-		pr_emerg("ats_testdev: unmapped in panic, after %lld us, %u online, %d returned\n",
-			 ktime_us_delta(ktime_get(), start), num_online_cpus(),
-			 atomic_read(&atd_returned));
+		pr_emerg("ats_testdev: unmapped in panic, after %lld us, %u online\n",
+			 ktime_us_delta(ktime_get(), start), num_online_cpus());
 		break;
 	}
 	return NOTIFY_DONE;
