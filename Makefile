@@ -115,13 +115,14 @@ bench: ## measure what the fence costs and compare with the limits: $(O)/bench/c
 	@$(SETUP) all
 	@$(PY) -m tools.bench.cost --out $(O)
 
-soak: ## run each scenario three times idle and three times beside a load, count failures
-	@$(SETUP) all
-	@$(PY) -m tools.bench.soak --out $(W)
-
 models: ## search the models of the races in full, and try their mutants
 	@$(SETUP) setup
 	@$(PY) -m tools.checks.runner models
+
+##@ Longer than check
+soak: ## run each scenario three times idle and three times beside a load, count failures
+	@$(SETUP) all
+	@$(PY) -m tools.bench.soak --out $(W)
 
 mutants: ## remove one safeguard at a time; a test must fail each time. check runs those that KUnit notices
 	@$(SETUP) all
