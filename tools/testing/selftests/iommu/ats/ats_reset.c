@@ -493,7 +493,7 @@ static void *reset_bus_meanwhile(void *path)
 	while (!access(path, F_OK))
 		nap();
 	while (!__atomic_load_n(&removed, __ATOMIC_RELAXED)) {
-		if (write(bus_fd, "1", 1) < 0 && errno == ENODEV)
+		if (write(bus_fd, "1", 1) < 0 && errno == EAGAIN)
 			refused++;
 		nap();
 	}
