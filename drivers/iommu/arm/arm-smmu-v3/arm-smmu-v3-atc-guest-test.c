@@ -201,8 +201,9 @@ static int fake_flip_thread(struct fake_thread *thread)
 	struct arm_smmu_atc_fence *fence = &fake->masters[0].master.fence;
 
 	while (READ_ONCE(fake->go_at)) {
-		/* With barriers, so that each of them is seen for a while */
+		/* With a barrier, so that it is seen for a while */
 		smp_store_mb(fence->state, ARM_SMMU_ATC_OK);
+		/* Likewise */
 		smp_store_mb(fence->state, ARM_SMMU_ATC_FENCED);
 	}
 	return 0;
