@@ -159,7 +159,7 @@ help: ## print this text
 	  QEMU_SRC 'QEMU 10.0 tree ($(or $(QEMU_SRC),Debian'\''s))' \
 	  O        'build folder ($(O))' \
 	  CACHE    'downloads, unpacked sources, compiled objects ($(CACHE))' \
-	  SCENARIO 'scenarios that guests and check run ($(or $(SCENARIO),all))' \
+	  SCENARIO 'names, with commas between: guests and check run only these ($(or $(SCENARIO),all))' \
 	  SEED     'seed of QEMU'\''s random numbers ($(SEED))' \
 	  V        '1: show what compilers and apt say ($(or $(V),off))' \
 	  SOB      '"Name <mail>": make series adds this sign-off ($(or $(SOB),none))' \

@@ -444,7 +444,8 @@ def main():
     kunit = KUNIT in only           # by name: a check of its own otherwise
     unknown = only - {KUNIT} - {n for j in jobs for n in (j.scenario.name, job_name(j))}
     if unknown:
-        sys.exit(f"scenarios: no scenario {', '.join(sorted(unknown))}; see --list")
+        sys.exit(f"scenarios: no scenario {', '.join(sorted(unknown))}; "
+                 "python3 -m tools.bench.scenarios --list prints the names")
     if a.list:
         print("\n".join([job_name(j) for j in jobs] + [KUNIT] * kunit))
         return 0
