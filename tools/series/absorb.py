@@ -59,6 +59,8 @@ def split(work, base, head):
             adds = work.names("diff-tree", "-r", "--no-renames", "--name-only", "--diff-filter=A", parent, commit)
             found.append(Commit(commit, parent, part, message, adds))
         parent = commit
+    if not found:
+        raise SeriesError("the tree has no patches: git reflog, in the tree, names the commits that it had")
     order = [P.PARTS.index(c.part) for c in found]
     if order != sorted(order):
         raise SeriesError(f"the parts are not in the order {' '.join(P.PARTS)}")

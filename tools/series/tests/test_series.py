@@ -210,6 +210,11 @@ class Toy(unittest.TestCase):
         self.save("a: Early\n")
         self.refuses_to_absorb("does not open a part: 'part NAME'")
 
+    def test_tree_at_its_base(self):
+        self.work.git("reset", "-q", "--hard", R.R_BASE)
+        self.refuses_to_absorb("the tree has no patches")
+        self.assertTrue((self.top / "drivers/new.c").exists())
+
     def test_only_new_files(self):
         write(self.work.path / "drivers/more.c", "m\n")
         (self.work.path / "drivers/more.c").chmod(0o755)
