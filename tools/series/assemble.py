@@ -137,6 +137,15 @@ def place_tree(repo, tree, start):
         repo.git("worktree", "add", "-q", "-f", "-B", "edit", str(tree.resolve()), start)
 
 
+def edited(tree):
+    """Does the work tree have edits that are not absorbed? Yes, if git cannot read it."""
+    if not tree.exists():
+        return False
+    work = R.Repo(tree)
+    head = work.ref("HEAD")
+    return not head or head != work.ref("refs/atc/tree-start") or bool(work.out("status", "--porcelain"))
+
+
 def make_tree(repo, out, base):
     """A work tree to edit, one commit per patch; edits that are not absorbed are kept."""
     tree = out / "tree"

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from tools import TOP
-from tools.series import bases, repo as R
+from tools.series import assemble, bases
 
 
 def main():
@@ -22,8 +22,7 @@ def main():
     if any(out.iterdir()) and not (out / "log").is_dir():
         sys.exit(f"clean: {out} was not made by this Makefile (no log in it): not removed")
     for tree in [bases.folder(out, base) / "tree" for base in bases.BASES]:
-        work = R.Repo(tree)
-        if tree.exists() and (work.ref("HEAD") != work.ref("refs/atc/tree-start") or work.out("status", "--porcelain")):
+        if assemble.edited(tree):
             sys.exit(f"clean: {tree} has edits that are not absorbed: make absorb, or remove it")
     shutil.rmtree(out)
 

@@ -260,6 +260,8 @@ class Setup:
                 assemble.open_repo(self.work, self.name)
             if time.monotonic() - began < 2:
                 step.up_to_date()
+            if self.args.verb != "tree" and assemble.edited(self.work / "tree"):
+                step.say(f"{self.work}/tree has edits that are not absorbed: they are not part of what is built")
 
     def qemu(self):
         with self.steps.step("building QEMU", "qemu") as step:
