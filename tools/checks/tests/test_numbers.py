@@ -40,6 +40,11 @@ class Exact(unittest.TestCase):
         self.assertEqual(N.differences(TABLE, TABLE), [])
         self.assertEqual(N.differences(TABLE, TABLE.replace("0.95", "0.96")), [])
 
+    def test_rows_that_are_a_race(self):
+        row = "| 1 of 1, 4 flushes at once | 5 T | 8.41 | 3.01 |"
+        self.assertEqual(N.differences(row, row.replace("3.01", "4.02")), [])
+        self.assertEqual(len(N.differences(row, row.replace("5 T", "6 T"))), 1)
+
     def test_stale(self):
         self.assertEqual(N.differences(TABLE, TABLE.replace("0.95", "0.97")), ["0.95 here, 0.97 measured"])
         self.assertEqual(len(N.differences(TABLE, TABLE.replace("| a ", "| c "))), 1)
