@@ -409,14 +409,7 @@ class Kernels:
         if not path.exists():
             raise R.SeriesError(f"no such mutant: {path}")
         series = self.repo.ref(R.R_SERIES)
-        with self.repo.index() as git:
-            git("read-tree", series)
-            proc = git("apply", "--cached", "--whitespace=nowarn", str(path), check=False)
-            if proc.returncode:
-                err = proc.stderr.decode(errors="replace").strip().replace("\n", "; ")
-                raise R.SeriesError(f"mutant {name} does not apply: {err}")
-            tree = git("write-tree").stdout.decode().strip()
-        commit = self.repo.commit(tree, series, f"mutant {name}\n".encode())
+        commit = self.repo.commit(self.repo.tree_with(series, path), series, f"mutant {name}\n".encode())
         self.repo.git("update-ref", f"refs/atc/mutant-{name}", commit)
         return f"mutant-{name}"
 

@@ -92,6 +92,16 @@ class Repo:
             env = {"GIT_INDEX_FILE": os.path.join(tmp, "index")}
             yield lambda *a, **kw: self.git(*a, env=env, **kw)
 
+    def tree_with(self, ref, path):
+        """The tree of `ref` with the diff in the file `path` applied."""
+        with self.index() as git:
+            git("read-tree", ref)
+            proc = git("apply", "--cached", "--whitespace=nowarn", str(path), check=False)
+            if proc.returncode:
+                err = proc.stderr.decode(errors="replace").strip().replace("\n", "; ")
+                raise SeriesError(f"{Path(path).name} does not apply to the series: {err}")
+            return git("write-tree").stdout.decode().strip()
+
     def commit(self, tree, parent, message, sob=None):
         env = {}
         if sob:

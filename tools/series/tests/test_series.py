@@ -266,7 +266,7 @@ class Toy(unittest.TestCase):
         with mock.patch.object(V, "MUTANTS", mutants):
             self.assertEqual(V.check_mutants(self.repo, "7.2", "", None), "1 mutants")
             write(mutants / "stale.patch", head + diff.format("line zero"))
-            with self.assertRaisesRegex(R.SeriesError, r"does not apply to the series: stale\.patch: error: .*drivers/a\.c"):
+            with self.assertRaisesRegex(R.SeriesError, r"stale\.patch does not apply to the series: error: .*drivers/a\.c"):
                 V.check_mutants(self.repo, "7.2", "", None)
 
     def test_readme_commands_apply(self):
