@@ -193,7 +193,7 @@ static void arm_smmu_atc_test_guest_reset(struct kunit *test)
 /*
  * A fence may be completed and lifted at any moment, also between two looks at
  * it. Without the lock, which would slow this down: EATS is 0 all the time, and
- * nobody else writes the state.
+ * no other thread writes the state.
  */
 static int fake_flip_thread(struct fake_thread *thread)
 {
@@ -201,10 +201,12 @@ static int fake_flip_thread(struct fake_thread *thread)
 	struct arm_smmu_atc_fence *fence = &fake->masters[0].master.fence;
 
 	while (READ_ONCE(fake->go_at)) {
-		/* With a barrier, so that it is seen for a while */
+		/*
+		 * The barriers pair with none. They drain the store, so that
+		 * the other thread sees each state for a while.
+		 */
 		smp_store_mb(fence->state, ARM_SMMU_ATC_OK);
-		/* Likewise */
-		smp_store_mb(fence->state, ARM_SMMU_ATC_FENCED);
+		smp_store_mb(fence->state, ARM_SMMU_ATC_FENCED); /* likewise */
 	}
 	return 0;
 }

@@ -561,29 +561,30 @@ static void arm_smmu_atc_test_reset_smmu_hangs(struct kunit *test)
 	fake_expect_stopped(test);
 }
 
-/* Each of the commands may not have been executed */
-static void arm_smmu_atc_test_reset_smmu_illegal(struct kunit *test)
+/* The command in @slot may not have been executed */
+static void fake_expect_illegal_fails(struct kunit *test, u32 slot,
+				      u32 features)
 {
 	struct fake_smmu *fake = test->priv;
 
-	fake->smmu.features |= ARM_SMMU_FEAT_HYP;
-	fake_fault(test, 0, FAKE_ILLEGAL);
+	fake->smmu.features |= features;
+	fake_fault(test, slot, FAKE_ILLEGAL);
 	fake_expect_reset_fails(test, -EIO);
+}
+
+static void arm_smmu_atc_test_reset_smmu_illegal(struct kunit *test)
+{
+	fake_expect_illegal_fails(test, 0, ARM_SMMU_FEAT_HYP);
 }
 
 static void arm_smmu_atc_test_reset_smmu_illegal_tlbi(struct kunit *test)
 {
-	fake_fault(test, 2, FAKE_ILLEGAL);
-	fake_expect_reset_fails(test, -EIO);
+	fake_expect_illegal_fails(test, 2, 0);
 }
 
 static void arm_smmu_atc_test_reset_smmu_illegal_el2(struct kunit *test)
 {
-	struct fake_smmu *fake = test->priv;
-
-	fake->smmu.features |= ARM_SMMU_FEAT_HYP;
-	fake_fault(test, 2, FAKE_ILLEGAL);
-	fake_expect_reset_fails(test, -EIO);
+	fake_expect_illegal_fails(test, 2, ARM_SMMU_FEAT_HYP);
 }
 
 /* The timeout is that of a CMD_ATC_INV of the kernel before */
