@@ -91,6 +91,16 @@ def judge(texts, bans, allows):
     return results
 
 
+def of_patch(text):
+    """The message of a patch, and the lines that it adds: what is left or moved is the kernel's own text."""
+    message, _, diff = text.partition("\n---\n")
+    lines = diff.splitlines()
+    moved = {line[1:].strip() for line in lines if line.startswith("-")}
+    added = [line[1:] if line.startswith("+") and not line.startswith("+++ ") and line[1:].strip() not in moved else ""
+             for line in lines]
+    return "\n".join([message, "", *added])
+
+
 def main():
     bans, allows = read_list(LIST.read_text(encoding="utf-8"))
     texts = {}
@@ -98,8 +108,7 @@ def main():
         name = str(path.relative_to(TOP))
         if matches(name, PAGES):
             text = path.read_text(encoding="utf-8", errors="replace")
-            # Of a patch the message: the kernel's own words are in its diff
-            texts[name] = text.partition("\n---\n")[0] if path.suffix == ".patch" else text
+            texts[name] = of_patch(text) if path.suffix == ".patch" else text
     report = ktap.Writer()
     for title, ok, lines in judge(texts, bans, allows):
         report.case(title, ok, lines)

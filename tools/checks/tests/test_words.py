@@ -35,6 +35,12 @@ class Words(unittest.TestCase):
     def test_no_file_is_a_failure(self):
         self.assertEqual(self.judge({}), [False, True])
 
+    def test_of_a_patch(self):
+        diff = ("a message, nobody's\n---\n a.c | 2 +-\n\ndiff --git a/a.c b/a.c\n--- a/a.c\n+++ b/nobody.c\n"
+                "@@ -1,4 +1,4 @@\n nobody is left\n-\t/* nobody moves */\n-nobody goes\n+/* nobody moves */\n"
+                "+ * A timeout ends\n+ * no wait\n")
+        self.assertEqual([phrase for _, phrase in self.found(W.of_patch(diff))], ["nobody's", "ends no wait"])
+
     def test_malformed_lines(self):
         for bad in ("ban\tx\t\n", "ban\tx\n", "allow\tx\tmany\treason\n", "allow\tx\t1\t\n", "x\ty\tz\n"):
             with self.assertRaises(SystemExit):

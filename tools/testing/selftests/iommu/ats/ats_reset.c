@@ -183,7 +183,7 @@ static bool reset_by(int ep, const char *methods)
 }
 
 /*
- * Choosing a method probes it, and probing is no reset. Nor is it an occasion to
+ * Choosing a method probes it, and that resets nothing. Nor is it an occasion to
  * talk to the endpoint, which would answer now.
  */
 static void then_methods(int ep)

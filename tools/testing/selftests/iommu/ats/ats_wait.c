@@ -390,7 +390,7 @@ static void watch_from(unsigned int cpu)
 }
 
 /*
- * The detectors are to be quiet while the driver waits on purpose, and no
+ * The detectors are to be quiet while the driver waits for the SMMU, and no
  * longer. So a CPU hangs without an excuse, and a thread waits for it. What the
  * detectors say of it is for the host to read, behind this line of the log.
  */
@@ -551,7 +551,7 @@ static void flow_stop(void)
 	ksft_test_result(emergencies() == 1, "the log says so, once\n");
 }
 
-#define STOPS	"needs an SMMU that completes no CMD_SYNC, and stops it for good"
+#define STOPS	"needs an SMMU that completes no CMD_SYNC, and stops it until reboot"
 
 static const struct scenario scenarios[] = {
 	{ { "neighbour-detach", "a device without ATS is detached meanwhile" },
