@@ -7,6 +7,9 @@ It answers three questions, with a limit beside every row:
   with ATS: instructions, commands, CMD_SYNCs and accesses to the SMMU's
   registers. Before a fault, while another function is fenced, after its reset.
 - What the CMD_SYNC costs that ends every 64 CMD_ATC_INVs.
+- How many atomics, barriers and cache lines a round has (footprint.py). With
+  --variants, also for the kernel without the part `speed`, and compared with the base
+  that does not clear the stack: two more kernels, which make bench builds.
 - After how many timeouts T of the SMMU a flush returns that some functions do not
   answer, for one flush and for several flushes at once.
 
@@ -14,7 +17,7 @@ Guests run with instruction counting, so the numbers are exact and repeatable. T
 not show how long an instruction, a cache miss or a bus access takes on real hardware:
 the model completes a CMD_SYNC within the write that queues it.
 
-Writes cost.txt and cost.tsv to OUT/bench/cost. Exit status 0 only if each row is
+Writes cost.txt and cost.tsv to OUT/bench/cost, and footprint.tsv with --variants. Exit status 0 only if each row is
 within its limit. A row that is not stays in the table.
 """
 
@@ -23,10 +26,11 @@ import concurrent.futures
 import statistics
 import sys
 from collections import Counter, namedtuple
+from pathlib import Path
 
 from tools import ktap
-from tools.bench import initramfs, qtrace, vm
-from tools.bench.vm import PATCHED, STATES
+from tools.bench import footprint, initramfs, kernel, qtrace, vm
+from tools.bench.vm import PATCHED, STATES, UNPATCHED
 
 PROGRAM = "ats_cost"
 
@@ -43,6 +47,11 @@ FUNCTIONS, SLOTS, FIRST_SLOT = 8, 25, 6
 PHASES = (("healthy", "nothing has failed", 1.005),
           ("fenced", "another function is fenced", 1.02),
           ("after", "that one was reset", 1.005))
+
+# Kernels whose footprints are compared, the first with the second
+COMPARED = ((PATCHED, UNPATCHED),)
+VARIANTS = ((PATCHED, kernel.UNCLEARED), (kernel.WITHOUT_SPEED, UNPATCHED),
+            (kernel.WITHOUT_SPEED, kernel.UNCLEARED))
 
 COST_T = 20_000                 # us: of the one fault, which is not measured
 TIME_T = 250_000
@@ -113,6 +122,20 @@ def read_costs(boot):
     return costs
 
 
+def read_footprints(boot):
+    """{n: Footprint} while nothing fails: the median of each number.
+
+    ValueError: the plugin's rounds are not those whose instructions the guest printed.
+    """
+    rounds = footprint.read(vm.read(boot.out / footprint.OUTPUT))
+    keys = [f"{phase}.{n}.{i}" for phase, _, _ in PHASES for n in SIZES for i in range(ROUNDS)]
+    if [found.instructions * NS_PER_INSTRUCTION for found in rounds] != [int(boot.ktap.values[key]) for key in keys]:
+        raise ValueError(f"{len(rounds)} rounds of the plugin are not the guest's {len(keys)}")
+    phase = PHASES[0][0]
+    return {n: footprint.Footprint(*map(statistics.median_low, zip(
+        *(found for found, key in zip(rounds, keys) if key.startswith(f"{phase}.{n}."))))) for n in SIZES}
+
+
 def number(value):
     return f"{value:.0f}" if value == int(value) else f"{value:.2f}"
 
@@ -143,6 +166,9 @@ def cost_row(section, phase, limit, n, old, new, sync):
 COST_HEAD = ["instr.", "patched", "ratio", "net", "cmds", "patched", "SYNCs", "patched",
              "MMIO", "patched"]
 PRICE_HEAD = ["a list more", "in the middle"]
+FOOTPRINT, MISSED = "atomics and lines", "missed: "
+FOOTPRINT_HEAD = ["instr.", "other", "ratio", "atomics", "other", "barriers", "other", "ordered", "other",
+                  "read", "other", "written", "other", "touched", "other"]
 TIME_HEAD = ["T", "unpatched", "patched", "ATC_INVs", "patched"]
 
 
@@ -156,6 +182,20 @@ def cost_rows(name, old, new):
     own = old["healthy", 1].instructions - old["healthy", 0].instructions
     rows.append(Row(f"{name}, one CMD_SYNC", "instructions", [number(own), number(sync)],
                     f"<= {number(own)}", 0 <= sync <= own))
+    return rows
+
+
+def footprint_rows(way, names, old, new, known):
+    """Rows of one kernel compared with another; a goal that is missed stands in the row."""
+    rows = []
+    for at, n in enumerate(SIZES):
+        missed, ok = footprint.judge((way, *names), at, old[n], new[n], known)
+        cells = [number(new[n].instructions), number(old[n].instructions),
+                 f"{new[n].instructions / (old[n].instructions or 1):.4f}"]
+        for key in ("atomics", "barriers", "ordered", "read", "written", "touched"):
+            cells += [number(getattr(new[n], key)), number(getattr(old[n], key))]
+        rows.append(Row(f"{FOOTPRINT}, CMD_SYNC {way}: {footprint.title(names)}", f"{n} with ATS", cells,
+                        f"{MISSED}{', '.join(missed)}" if missed else "goals met", ok))
     return rows
 
 
@@ -184,11 +224,11 @@ def time_row(submitters, dead, asked, old, new):
                ("<= " if less else "") + f"{want} T, {TOLERANCE:.0%}", ok)
 
 
-def cost_config(msi, limit):
+def cost_config(msi, limit, plugin=""):
     devices = tuple(f"ats-testdev,id=f{slot}.{fn},multifunction=on,addr={slot:x}.{fn}"
                     for slot in range(FIRST_SLOT, FIRST_SLOT + SLOTS) for fn in range(FUNCTIONS))
     return vm.Config("cost", 1, msi, True, COST_T, trace=True, limit=limit, program=PROGRAM,
-                      devices=devices, events=EVENTS)
+                      devices=devices, events=EVENTS, plugin=plugin)
 
 
 def time_config(submitters, limit):
@@ -197,25 +237,35 @@ def time_config(submitters, limit):
                       trace=True, limit=limit, program=PROGRAM, devices=devices)
 
 
-def jobs(limit):
+def jobs(limit, plugin=""):
     """{name: configuration}; those that take longest first."""
     found = {f"time-{m}": time_config(m, limit) for m, _ in reversed(TIMES)}
-    found.update({f"cost-{'msi' if msi else 'poll'}": cost_config(msi, limit)
+    found.update({f"cost-{'msi' if msi else 'poll'}": cost_config(msi, limit, plugin)
                   for msi in (False, True)})
     return found
 
 
-def rows_of(name, boots):
+def cost_job(boots, compared):
+    """Rows of the guests that differ in how a CMD_SYNC completes."""
+    way = "by MSI" if boots[PATCHED].config.msi else "polled"
+    rows = cost_rows(f"CMD_SYNC {way}", *(read_costs(boots[s]) for s in STATES))
+    found = {state: read_footprints(boot) for state, boot in boots.items()}
+    known = footprint.read_known()
+    for names in compared:
+        rows += footprint_rows(way, names, found[names[1]], found[names[0]], known)
+    return rows
+
+
+def rows_of(name, boots, compared=COMPARED):
     """Rows of a job, or one that says why there are none."""
-    trouble = [f"{state}: {text}" for state in STATES for text in boots[state].trouble()]
-    failed = [f"{state}: {case!r}" for state in STATES for case in boots[state].ktap.failed()]
+    trouble = [f"{state}: {text}" for state in boots for text in boots[state].trouble()]
+    failed = [f"{state}: {case!r}" for state in boots for case in boots[state].ktap.failed()]
     rows = []
     if trouble or failed:
         rows.append(Row(name, "; ".join(trouble + failed), [], "the guests finish", False))
     try:
         if name.startswith("cost-"):
-            way = "CMD_SYNC by MSI" if boots[PATCHED].config.msi else "CMD_SYNC polled"
-            return rows + cost_rows(way, *(read_costs(boots[s]) for s in STATES))
+            return rows + cost_job(boots, compared)
         submitters = int(name.rpartition("-")[2])
         for m, cases in TIMES:
             if m == submitters:
@@ -229,6 +279,8 @@ def rows_of(name, boots):
 def head_of(section):
     if section == "time to fence":
         return TIME_HEAD
+    if section.startswith(FOOTPRINT):
+        return FOOTPRINT_HEAD
     return PRICE_HEAD if section.endswith("one CMD_SYNC") else COST_HEAD
 
 
@@ -264,6 +316,10 @@ def text_of(rows):
     parts = [table(section, found) for section, found in sections(rows).items()]
     bad = sum(not row.ok for row in rows)
     parts.append(f"{len(rows) - bad} of {len(rows)} rows within their limits")
+    goals = [row for row in rows if row.section.startswith(FOOTPRINT)]
+    if goals:
+        missed = sum(row.limit.startswith(MISSED) for row in goals)
+        parts.append(f"{missed} of {len(goals)} rows of atomics and lines miss a goal: footprint.tsv says which may")
     return "\n\n".join(parts) + "\n"
 
 
@@ -292,7 +348,7 @@ def boot_all(bench, kernels, configs, workers):
         try:
             pending = {name: {state: pool.submit(bench.boot, kernels[state], cfg,
                                                  bench.out / "cost" / name / state)
-                              for state in STATES} for name, cfg in configs.items()}
+                              for state in (kernels if name.startswith("cost-") else STATES)} for name, cfg in configs.items()}
             return {name: {state: f.result() for state, f in futures.items()}
                     for name, futures in pending.items()}
         except BaseException:
@@ -306,22 +362,30 @@ def main():
     vm.add_kernels(p)
     p.add_argument("--jobs", type=int, default=2, help="guests at once")
     p.add_argument("--limit", type=float, default=300, help="seconds of the host for a guest")
+    p.add_argument("--variants", action="store_true",
+                   help=f"also OUT/kernel/{kernel.UNCLEARED} and {kernel.WITHOUT_SPEED}")
     p.add_argument("--ktap", action="store_true", help="print KTAP")
     a = p.parse_args()
 
-    kernels = vm.kernels_of(a)
+    kernels, compared = vm.kernels_of(a), COMPARED
+    if a.variants:
+        compared = COMPARED + VARIANTS
+        kernels.update({state: Path(a.out) / "kernel" / state for state in (kernel.UNCLEARED, kernel.WITHOUT_SPEED)})
     bench = vm.make_bench(a)
     try:
-        for kernel in kernels.values():
-            bench.prepare(kernel, (PROGRAM,))
+        for folder in kernels.values():
+            bench.prepare(folder, (PROGRAM,))
+        plugin = footprint.build(bench.out / "plugin", bench.qemu)
     except initramfs.BuildError as e:
         sys.exit(f"cost: {e}")
-    boots = boot_all(bench, kernels, jobs(a.limit), a.jobs)
-    rows = [row for name in reversed(boots) for row in rows_of(name, boots[name])]
+    boots = boot_all(bench, kernels, jobs(a.limit, footprint.argument(plugin)), a.jobs)
+    rows = [row for name in reversed(boots) for row in rows_of(name, boots[name], compared)]
 
     dest = bench.out / "cost"
     (dest / "cost.txt").write_text(text_of(rows))
     (dest / "cost.tsv").write_text(tsv_of(rows))
+    if a.variants:
+        (dest / "footprint.tsv").write_text(tsv_of([row for row in rows if row.section.startswith(FOOTPRINT)]))
     if a.ktap:
         print_ktap(rows)
     else:

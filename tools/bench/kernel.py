@@ -7,6 +7,10 @@ other kernel recompiles what differs from the last one. The results are in
 $(O)/kernel/<state>/{Image,ats_testdev.ko,key}. A kernel is built again only when the
 source, the config, the compiler or the module has changed.
 
+Two more kernels show what a part costs: the base with the one patch of the series that
+is of use without the fence (UNCLEARED), and the series without the part `speed` and
+those after it (WITHOUT_SPEED). tools/bench/cost.py compares with them.
+
 The flavours debug and kcsan are full builds of their own, of the patched kernel and
 of mutants, in $(O)/kernel/<state>-<flavour>.
 
@@ -28,13 +32,17 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 from tools import TOP
-from tools.series import assemble as S, bases, repo as R
+from tools.series import assemble as S, bases, patches as P, repo as R
 from tools.setup import progress
 
 CROSS = "aarch64-linux-gnu-"
 LEAN, DEBUG, KCSAN = "lean", "debug", "kcsan"
 FLAVOURS = (LEAN, DEBUG, KCSAN)
 DRIVER = "drivers/iommu/arm/arm-smmu-v3"
+
+UNCLEARED, WITHOUT_SPEED = "unpatched-uncleared", "without-speed"
+# The patch that UNCLEARED has, and the last part that WITHOUT_SPEED has
+UNCLEARED_SLUG, LAST_BEFORE_SPEED = "do-not-clear-stack-memory-that-is-written-anyway", "resets"
 
 # Stack that a function of the driver may use: flushes run on top of anything.
 FRAME = "-Wframe-larger-than=1280"
@@ -401,6 +409,28 @@ class Kernels:
         step.run(self.make(*SPARSE_ARGS, f"M={work}", "modules"), env=self.env(), watch=watch)
         return said
 
+    # -- what a part costs --
+
+    def variant(self, name):
+        """UNCLEARED or WITHOUT_SPEED as refs/atc/NAME."""
+        patches = P.read(self.base)
+        if name == UNCLEARED:
+            commit = self.uncleared(next(p for p in patches if p.slug == UNCLEARED_SLUG))
+        else:
+            ends = {part: last for part, _, last in S.ends_of_parts(self.repo, patches, R.R_SERIES)}
+            commit = ends[LAST_BEFORE_SPEED]
+        self.repo.git("update-ref", self.ref(name), commit)
+        return name
+
+    def uncleared(self, patch):
+        """The commit of that patch on the base, where lines around its hunks differ."""
+        with self.repo.index() as git:
+            git("read-tree", R.R_BASE)
+            said = P.apply(git, patch, exact=False)
+            if said.returncode:
+                raise R.SeriesError(f"{patch.name} does not apply to the base: {said.stderr.decode().strip()}")
+            return self.repo.commit(git("write-tree").stdout.decode().strip(), self.repo.ref(R.R_BASE), patch.message)
+
     # -- mutants --
 
     def mutant(self, name):
@@ -421,7 +451,8 @@ def mutant_names():
 def main():
     ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     ap.add_argument("what", choices=["build", "mutant", "list-mutants"])
-    ap.add_argument("names", nargs="*", help="build: unpatched patched (default both); mutant: names")
+    ap.add_argument("names", nargs="*", help=f"build: unpatched patched (default both) {UNCLEARED} {WITHOUT_SPEED}; "
+                    "mutant: names")
     ap.add_argument("--flavour", default=LEAN, choices=FLAVOURS)
     ap.add_argument("--out", required=True, type=Path, help="build folder, $(O)")
     ap.add_argument("--base", default=bases.DEFAULT, choices=sorted(bases.BASES))
@@ -436,7 +467,10 @@ def main():
     kernels = Kernels(args.out, args.base, args.jobs, args.flavour)
     steps = progress.Steps(args.out, len(names), verbose=args.verbose)
     for name in names:
-        state = kernels.mutant(name) if args.what == "mutant" else name
+        if args.what == "mutant":
+            state = kernels.mutant(name)
+        else:
+            state = kernels.variant(name) if name in (UNCLEARED, WITHOUT_SPEED) else name
         with steps.step(f"building the {name} kernel" if state == name else f"building mutant {name}",
                         f"kernel-{kernels.dest(state).name}") as step:
             kernels.build(state, step, sparse=args.sparse and state == name)

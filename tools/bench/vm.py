@@ -106,6 +106,7 @@ class Config:
     provoked: tuple = ()            # splats that there have to be, but only behind PROVOKED
     besides: tuple = ()             # splats that there may be then, which come with those
     panics: str = ""                # with what words the kernel is to give up
+    plugin: str = ""                # of TCG, with its arguments; paths are relative to the output
 
     def allowed_taint(self):
         return self.taint | (TAINT_KUNIT if self.kunit else 0)
@@ -316,6 +317,8 @@ def qemu_argv(qemu, image, initrd, cfg):
     argv += ["-serial", "file:console.log", "-serial", "file:verdict.log"]
     if cfg.trace:
         argv += ["-trace", "events=trace.events,file=trace.log"]
+    if cfg.plugin:
+        argv += ["-plugin", cfg.plugin]
     words = ["console=ttyAMA0", "panic=-1", "nokaslr", "iommu.strict=1",
              f"kunit.enable={int(cfg.kunit)}", *cfg.append,
              f"ats.taint={cfg.allowed_taint():#x}"]
