@@ -111,9 +111,10 @@ qtest: ## run the tests of the QEMU model
 	@$(SETUP) qemu
 	@$(PY) -m tools.checks.runner qtest
 
-bench: ## measure what the fence costs and compare with the limits: $(O)/bench/cost
+bench: ## measure what the series costs, with and without its part speed, against limits: $(O)/bench/cost
 	@$(SETUP) all
-	@$(PY) -m tools.bench.cost --out $(O)
+	@$(PY) -m tools.bench.kernel build unpatched-uncleared without-speed --out $(W) --base $(BASE) $(if $(JOBS),--jobs "$$JOBS")
+	@$(PY) -m tools.bench.cost --out $(W) --variants
 
 models: ## search the models of the races in full, and try their mutants
 	@$(SETUP) setup

@@ -30,7 +30,8 @@ from pathlib import Path
 from typing import Callable, NamedTuple
 
 from tools import TOP, ktap
-from tools.bench import cost
+from tools.bench import cost, footprint, kernel
+from tools.bench.vm import PATCHED, UNPATCHED
 from tools.series import bases
 
 MARK = re.compile(r"^<!-- numbers: ([\w-]+) (begin|end) -->$")
@@ -61,13 +62,14 @@ def markdown(head, rows):
 
 
 def read_cost(path):
-    """{(section, row): {column: cell}} of cost.tsv. A column "patched" belongs to the
-    one before it."""
+    """{(section, row): {column: cell}} of cost.tsv. A column "patched" or "other" belongs
+    to the one before it."""
     found, head = {}, []
     with open(path, encoding="utf-8", newline="") as fh:
         for cells in csv.reader(fh, delimiter="\t"):
             if cells[:2] == ["section", "row"]:
-                head = [f"{cells[n - 1]} patched" if name == "patched" else name for n, name in enumerate(cells)]
+                head = [f"{cells[n - 1]} patched" if name == "patched" else
+                        f"other, {cells[n - 1]}" if name == "other" else name for n, name in enumerate(cells)]
             elif cells:
                 found[cells[0], cells[1]] = dict(zip(head, cells))
     return found
@@ -108,6 +110,59 @@ def render_cost_mail(path):
     return "\n".join(lines)
 
 
+FOOTPRINTS = ("ratio", *(goal.column for goal in footprint.GOALS), "ordered")
+
+
+def footprint_goal(names, column):
+    """(most that the goal grants, what it is called) of a column, or (None, "")."""
+    if column == "ratio":
+        limit = footprint.RATIO[names[0]]
+        return limit, f"{limit:.3f}"
+    more = next((goal.more for goal in footprint.GOALS if goal.column == column), None)
+    return more, "" if more is None else f"+{more}"
+
+
+def footprint_cell(row, names, column):
+    """A number and that of the other kernel, or their ratio; in bold if the goal is missed."""
+    goal, _ = footprint_goal(names, column)
+    if column == "ratio":
+        text, value = f"{float(row['ratio']):.3f}", float(row["ratio"])
+    else:
+        new, old = int(row[column]), int(row[f"other, {column}"])
+        text, value = f"{new} ({old})", new - old
+    return text if goal is None or value <= goal else f"**{text}**"
+
+
+def read_footprints(path, way):
+    """[(names, {n: {column: cell}})] of footprint.tsv."""
+    rows, found = read_cost(path), []
+    for names in cost.COMPARED + cost.VARIANTS:
+        section = f"{cost.FOOTPRINT}, CMD_SYNC {way}: {footprint.title(names)}"
+        found.append((names, {n: rows[section, f"{n} with ATS"] for n in cost.SIZES}))
+    return found
+
+
+def render_footprint(path):
+    """Instructions, atomics, barriers and lines, where a CMD_SYNC is polled."""
+    words = {"ratio": "instructions", "touched": "lines touched", "ordered": "ordered accesses"}
+    table = []
+    for names, found in read_footprints(path, WAYS[0][0]):
+        for column in FOOTPRINTS:
+            cells = [footprint_cell(found[n], names, column) for n in cost.SIZES]
+            table.append([footprint.title(names), words.get(column, column), *cells, footprint_goal(names, column)[1]])
+    return markdown(["kernels", "", *map(str, cost.SIZES), "goal"], table)
+
+
+def render_footprint_mail(path):
+    """Ratios of instructions for the cover letter of `speed`, which says what "it" is."""
+    words = {UNPATCHED: "7.2", kernel.UNCLEARED: "7.2 with it", PATCHED: "all parts", kernel.WITHOUT_SPEED: "earlier parts"}
+    lines = [f"  {'endpoints with ATS':28}" + "".join(f"{n:7}" for n in cost.SIZES)]
+    for names, found in read_footprints(path, WAYS[0][0]):
+        what = " : ".join(words[name] for name in names)
+        lines.append(f"  {what:28}" + "".join(f"{float(found[n]['ratio']):7.3f}" for n in cost.SIZES))
+    return "\n".join(lines)
+
+
 def render_budget(path):
     rows = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()
             if line and not line.startswith("#")]
@@ -129,12 +184,14 @@ def render_storm(path):
     return markdown([what for what, _ in keys], [[f"{int(values[key], 0):,}" for _, key in keys]])
 
 
-COST = "python3 -m tools.bench.cost"
+COST, BENCH = "python3 -m tools.bench.cost", "make bench"
 SANITIZED = "python3 -m tools.bench.sanitized debug --only"
 BLOCKS = {
     "cost": Block(COST, "bench/cost/cost.tsv", render_cost, True),
     "cost-mail": Block(COST, "bench/cost/cost.tsv", render_cost_mail, True),
     "times": Block(COST, "bench/cost/cost.tsv", render_times, True),
+    "footprint": Block(BENCH, "bench/cost/footprint.tsv", render_footprint, False),
+    "footprint-mail": Block(BENCH, "bench/cost/footprint.tsv", render_footprint_mail, False),
     "budget": Block("make check", "budget.tsv", render_budget, False),
     "storm": Block(f"{SANITIZED} storm.poll", "bench/debug/storm.poll/verdict.log", render_storm, False),
     "storm-long": Block(f"{SANITIZED} storm-long.poll --limit 3000", "bench/debug/storm-long.poll/verdict.log",

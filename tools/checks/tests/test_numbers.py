@@ -60,6 +60,28 @@ class Exact(unittest.TestCase):
             self.assertIn("cannot be read", N.judge(N.BLOCKS["cost"], TABLE, Path(tmp))[0])
 
 
+class Footprints(unittest.TestCase):
+    def write(self, path, barriers):
+        """footprint.tsv of kernels that differ in this number only."""
+        new = N.footprint.Footprint(1000, 12, 12, barriers, 10, 57, 40, 65)
+        rows = []
+        for names in cost.COMPARED + cost.VARIANTS:
+            rows += cost.footprint_rows("polled", names, dict.fromkeys(cost.SIZES, new._replace(barriers=14)),
+                                        dict.fromkeys(cost.SIZES, new), {})
+        path.write_text(cost.tsv_of(rows))
+
+    def test_what_is_missed_is_bold(self):
+        with tempfile.TemporaryDirectory(prefix="atc-test.") as tmp:
+            path = Path(tmp) / "footprint.tsv"
+            self.write(path, 14)
+            self.assertNotIn("**", N.render_footprint(path))
+            self.write(path, 16)
+            text = N.render_footprint(path)
+            self.assertEqual(text.count("**16 (14)**"), 4 * len(cost.SIZES))
+            self.assertEqual(text.count("**"), 8 * len(cost.SIZES))
+            self.assertEqual(N.render_footprint_mail(path).count("1.000"), 4 * len(cost.SIZES))
+
+
 class Measured(unittest.TestCase):
     def judge(self, text, known=True):
         return N.judge_origin(N.BLOCKS["budget"], text, lambda commit: known)
