@@ -348,7 +348,8 @@ def boot_all(bench, kernels, configs, workers):
         try:
             pending = {name: {state: pool.submit(bench.boot, kernels[state], cfg,
                                                  bench.out / "cost" / name / state)
-                              for state in (kernels if name.startswith("cost-") else STATES)} for name, cfg in configs.items()}
+                              for state in (kernels if name.startswith("cost-") else STATES)}
+                       for name, cfg in configs.items()}
             return {name: {state: f.result() for state, f in futures.items()}
                     for name, futures in pending.items()}
         except BaseException:

@@ -155,7 +155,8 @@ def render_footprint(path):
 
 def render_footprint_mail(path):
     """Ratios of instructions for the cover letter of `speed`, which says what "it" is."""
-    words = {UNPATCHED: "7.2", kernel.UNCLEARED: "7.2 with it", PATCHED: "all parts", kernel.WITHOUT_SPEED: "earlier parts"}
+    words = {UNPATCHED: "7.2", kernel.UNCLEARED: "7.2 with it", PATCHED: "all parts",
+             kernel.WITHOUT_SPEED: "earlier parts"}
     lines = [f"  {'endpoints with ATS':28}" + "".join(f"{n:7}" for n in cost.SIZES)]
     for names, found in read_footprints(path, WAYS[0][0]):
         what = " : ".join(words[name] for name in names)

@@ -13,8 +13,8 @@
  *
  *   instructions atomics store-exclusives barriers ordered read written touched
  *
- * It is no model of a cache: it tells how many lines are touched, and nothing of
- * those that hit. Instructions are not among them. It is for one CPU.
+ * It is no model of a cache: it tells how many lines are touched, and not which
+ * of them hit. Instructions are not among them. It is for one CPU.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
