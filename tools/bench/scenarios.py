@@ -138,6 +138,7 @@ SCENARIOS = [
     reset("twice"),
     reset("fails", TWINS),
     reset("in-vain"),
+    reset("often"),
     reset("reload"),
     reset("rescan-healed"),
     reset("meanwhile", cpus=(2,)),

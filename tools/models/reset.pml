@@ -9,12 +9,12 @@
  *	flush 0, flush 1			reset, device blocked: EATS = 0
  *
  *	PTE = 0, array of invalidations		its ATC is emptied
- *	CMD_TLBI, SYNC				not OK: CMD_ATC_INV, SYNC
- *	FENCED: return				smmu->atc_gen++
- *	batch.atc_gen = smmu->atc_gen		state = OK, fence.gen++
- *	CMD_ATC_INV, SYNC			attach: EATS = 1 if OK
+ *	CMD_TLBI, SYNC				smmu->atc_gen++
+ *	FENCED: return				state = OK, fence.gen++
+ *	batch.atc_gen = smmu->atc_gen		attach: CMD_ATC_INV, SYNC, as a flush
+ *	CMD_ATC_INV, SYNC			EATS = 1 if OK
  *	failed: gen = fence.gen ...		CFGI_STE, SYNC
- *						CMD_ATC_INV, SYNC: as a flush
+ *						another flush
  *
  * The model begins when the device has been blocked: either it has answered, and its
  * ATC is empty, or it is fenced. The device may or may not answer each time. The
@@ -45,8 +45,8 @@
  *  LATE_BATCH_GEN SOLE (no-old-blame): batch.atc_gen is loaded after the batch has failed
  *  LIFT_ATC_GEN_LAST SOLE (no-old-blame): a reset changes atc_gen after fence.gen
  *  EARLY_SKIP (no-escape): a flush looks for FENCED before its CMD_TLBI has completed
- *  LIFT_FAILED SOLE (no-escape): a reset that has failed lifts the fence
- *  LIFT_UNASKED SOLE (no-escape): the fence is lifted without asking the device
+ *  UNASKED SOLE (no-escape): an attach sets EATS without asking the device
+ *  LATE_ASK SOLE (no-escape): an attach asks the device after it has set EATS
  *  LIFT_LATE SOLE (usable-again): the fence is lifted after the attach
  *
  * Known:
@@ -193,10 +193,17 @@ inline lift()
 #endif
 }
 
+/* arm_smmu_install_ste_for_dev() */
+inline attach()
+{
+	d_step { !lifting -> eats = (state == OK) }
+	issue(CFGI_STE)
+}
+
 proctype Cpu(byte n)
 {
 	byte my_gen, batch_gen;
-	bool alone;
+	bool alone, attached;
 	mtype what, ret;
 
 	what = ATC_INV;
@@ -284,43 +291,40 @@ reset:	/* Blocked by pci_dev_reset_iommu_prepare(); the reset works or not */
 	/* pci_dev_reset_iommu_done(): arm_smmu_atc_reset_done(), attach again */
 #ifndef LIFT_LATE
 	if
-#ifdef LIFT_FAILED
-	:: true -> lift()
-#else
-	:: reset_ok ->
-		ret = DONE;
-#ifndef LIFT_UNASKED
-		/* arm_smmu_atc_ask() */
-		what = ATC_INV_ALL;
-		if
-		:: state != OK -> issue(what)
-		:: else
-		fi;
-#endif
-		if
-		:: ret == DONE -> lift()
-		:: else
-		fi
-	:: else
-#endif
-	fi;
-#endif
-	listed = true;
-	d_step { !lifting -> eats = (state == OK) }
-	issue(CFGI_STE);
-#ifdef LIFT_LATE
-	if
 	:: reset_ok -> lift()
 	:: else
 	fi;
 #endif
-	/* arm_smmu_enable_ats(): arm_smmu_atc_inv_master() */
+	/* arm_smmu_attach_prepare(): arm_smmu_atc_inv_master() */
+	listed = true;
+#ifdef LATE_ASK
+	attach();
+#endif
+#ifdef UNASKED
+	goto out;
+#else
 	what = ATC_INV_ALL;
 	goto look;
+#endif
 
-out:	skip;
+out:	if
+	:: n == 2 && !attached ->
+#ifndef LATE_ASK
+		attach();
+#endif
+#ifdef LIFT_LATE
+		if
+		:: reset_ok -> lift()
+		:: else
+		fi;
+#endif
+		attached = true;
+		what = ATC_INV;
+		goto look
+	:: else
+	fi;
 	d_step {
-		my_gen = 0; batch_gen = 0; alone = false; ret = 0; what = 0; failed[n] = 0;
+		my_gen = 0; batch_gen = 0; alone = false; attached = false; ret = 0; what = 0; failed[n] = 0;
 		returned = returned || n == 0;
 		no_escape();
 #ifdef UNLISTED

@@ -330,14 +330,6 @@ static void arm_smmu_atc_test_fenced_is_skipped(struct kunit *test)
 
 #define FAKE_SOME_MASTERS	5
 
-/* As a fence that a removed device has left on its Stream IDs */
-static void fake_inherit_fence(struct kunit *test, unsigned int i)
-{
-	fake_begin_fence(test, i);
-	fake_sid(test, i)->eats = false;
-	arm_smmu_atc_inherit_fence(fake_master(test, i));
-}
-
 /* The masters that the bits of @fenced name are not asked, and all others are */
 static void fake_expect_skipped(struct kunit *test, unsigned int fenced)
 {
@@ -348,9 +340,8 @@ static void fake_expect_skipped(struct kunit *test, unsigned int fenced)
 	fake->smmu.atc_fenced_max = 0;
 	for (i = 0; i < FAKE_SOME_MASTERS; i++)
 		if (fenced & BIT(i))
-			fake_inherit_fence(test, i);
+			fake_fence(test, i);
 
-	fake_forget_log(test);
 	fake_flush(test);
 	for (i = 0; i < FAKE_SOME_MASTERS; i++)
 		KUNIT_EXPECT_EQ(test, fake_count_atc_inv(test, i),

@@ -60,29 +60,82 @@ static void arm_smmu_atc_test_reset_in_vain(struct kunit *test)
 	fake_expect_fenced(test, 0, 1);
 }
 
-/* The reset has succeeded, as far as the core knows, and changed nothing */
+/*
+ * The reset has succeeded, as far as the core knows, and changed nothing. An
+ * attach begins with a CMD_ATC_INV: arm_smmu_attach_prepare().
+ */
 static void arm_smmu_atc_test_reset_of_deaf(struct kunit *test)
 {
+	struct fake_smmu *fake = test->priv;
+	struct arm_smmu_master *master;
+
 	fake_attach(test, 1);
 	fake_fence(test, 0);
-	arm_smmu_atc_reset_done(fake_master(test, 0));
-	KUNIT_EXPECT_EQ(test, IS_ENABLED(CONFIG_PRINTK),
-			fake_count_lines(test, 0, "Stream ID"));
-	fake_expect_seen(test, .atc_invs = 1, .syncs = 1, .errors = 1);
-	/* An attach that would let it use what it has cached */
-	fake_store_stes(test->priv, fake_master(test, 0));
+	master = fake_master(test, 0);
+	kmsg_dump_rewind(&fake->kmsg);
+	arm_smmu_atc_reset_done(master);
+	fake_expect_seen(test, .syncs = 0);
+
+	arm_smmu_atc_inv_master(master, IOMMU_NO_PASID);
+	fake_expect_seen(test, .atc_invs = 1, .cfgi_stes = 1, .syncs = 2,
+			 .errors = 1);
+	fake_store_stes(fake, master);
 	fake_expect_fenced(test, 0, 1);
+
+	/* The next attach does not ask it again */
+	fake_forget_log(test);
+	arm_smmu_atc_inv_master(master, IOMMU_NO_PASID);
+	fake_expect_seen(test, .syncs = 0);
 }
 
-/* The device cannot be asked, so there is nothing to report either */
-static void arm_smmu_atc_test_reset_of_stopped(struct kunit *test)
+/* It does not answer, or only once. Returns how often its fence was lifted. */
+static unsigned int fake_reset_often(struct kunit *test, unsigned int times)
 {
+	struct arm_smmu_master *master = fake_master(test, 0);
+	unsigned int lifted = 0;
+
+	while (times--) {
+		arm_smmu_atc_reset_done(master);
+		if (master->fence.state != ARM_SMMU_ATC_OK)
+			continue;
+		lifted++;
+		arm_smmu_atc_inv_master(master, IOMMU_NO_PASID);
+	}
+	return lifted;
+}
+
+static void arm_smmu_atc_test_reset_often(struct kunit *test)
+{
+	struct arm_smmu_atc_fence *fence;
+	unsigned int secs;
+
 	fake_attach(test, 1);
 	fake_fence(test, 0);
-	fake_switch(test->priv, false);
-	arm_smmu_atc_reset_done(fake_master(test, 0));
-	fake_expect_state(test, 0, ARM_SMMU_ATC_FENCED);
-	KUNIT_EXPECT_EQ(test, 0, fake_count_lines(test, 0, "Stream ID"));
+	fence = &fake_master(test, 0)->fence;
+
+	/* As long as the others wait for it */
+	KUNIT_EXPECT_EQ(test, 3, fake_reset_often(test, 10));
+	fake_expect_seen(test, .atc_invs = 3, .cfgi_stes = 3, .syncs = 6,
+			 .errors = 3);
+	KUNIT_EXPECT_EQ(test, IS_ENABLED(CONFIG_PRINTK),
+			fake_count_lines(test, 0, "was fenced again"));
+	KUNIT_EXPECT_EQ(test, 0, fake_reset_often(test, 10));
+
+	/* Each pause is twice as long, up to one */
+	for (secs = 60; secs < 60 << 8; secs *= 2) {
+		fence->fenced_at -= (min(secs, 60u << 6) - 1) * HZ;
+		KUNIT_EXPECT_EQ(test, 0, fake_reset_often(test, 2));
+		fence->fenced_at -= 2 * HZ;
+		KUNIT_EXPECT_EQ(test, 1, fake_reset_often(test, 2));
+	}
+	KUNIT_EXPECT_EQ(test, IS_ENABLED(CONFIG_PRINTK) * (1 + 8),
+			fake_count_lines(test, 0, "was fenced again"));
+
+	/* After an hour with ATS it may be reset as often as in the beginning */
+	fence->lifted_at -= ((60 << 6) - 1) * HZ;
+	KUNIT_EXPECT_EQ(test, 0, fake_reset_often(test, 1));
+	fence->lifted_at -= 2 * HZ;
+	KUNIT_EXPECT_EQ(test, 3, fake_reset_often(test, 10));
 }
 
 static void fake_reset_on_2nd_error(struct fake_smmu *fake)
@@ -139,7 +192,7 @@ static struct kunit_case arm_smmu_atc_reset_cases[] = {
 	FAKE_CASE_MODES(reset_before_fence),
 	FAKE_CASE(reset_in_vain),
 	FAKE_CASE(reset_of_deaf),
-	FAKE_CASE(reset_of_stopped),
+	FAKE_CASE(reset_often),
 	FAKE_CASE_MODES(reset_during_retry),
 	FAKE_CASE_MODES(reset_during_fence),
 	{},

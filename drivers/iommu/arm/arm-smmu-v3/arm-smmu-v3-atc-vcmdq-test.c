@@ -59,13 +59,6 @@ static void fake_guest_kills(struct kunit *test, unsigned int i)
 	fake_settle(fake);
 }
 
-/* A reset device answers from the second CMD_ATC_INV on */
-static void fake_reset_answers_twice(struct kunit *test)
-{
-	fake_sid(test, 0)->timeouts = 1;
-	arm_smmu_atc_reset_done(fake_master(test, 0));
-}
-
 static struct arm_smmu_invs *fake_invs(struct kunit *test)
 {
 	struct fake_smmu *fake = test->priv;
@@ -108,20 +101,6 @@ static void arm_smmu_atc_test_impl_alone(struct kunit *test)
 	fake_expect_seen(test, .atc_invs = 1, .cfgi_stes = 1, .syncs = 2,
 			 .errors = 1);
 	fake_expect_fenced(test, 0, 1);
-
-	/* So a reset asks once, too */
-	fake_reset_answers_twice(test);
-	fake_expect_fenced(test, 0, 1);
-}
-
-/* The first answer to a reset's question may have been for another queue */
-static void arm_smmu_atc_test_vcmdq_reset(struct kunit *test)
-{
-	fake_attach(test, 1);
-	fake_add_queue(test, &fake_cmdq2_ops);
-	fake_fence(test, 0);
-	fake_reset_answers_twice(test);
-	fake_expect_state(test, 0, ARM_SMMU_ATC_OK);
 }
 
 /* The host's CMD_SYNC reports the timeout of a command that a guest has sent */
@@ -190,7 +169,6 @@ static struct kunit_case arm_smmu_atc_vcmdq_cases[] = {
 	FAKE_CASE_MODES(vcmdq),
 	FAKE_CASE(vcmdq_alone),
 	FAKE_CASE(impl_alone),
-	FAKE_CASE(vcmdq_reset),
 	FAKE_CASE_MODES(vcmdq_of_guest),
 	FAKE_CASE(all_of_atc),
 	FAKE_CASE(vcmdq_batch),

@@ -7,7 +7,7 @@
  * SMMU can refuse the device's Translated transactions at once and without the
  * device, by STE.EATS = 0b00 (IHI 0070, 3.9.1.3). That is the fence. The device
  * keeps its domain, so its untranslated DMA continues. It gets ATS back after a
- * reset, which should empty its ATC, if it then answers.
+ * reset, if it then answers.
  *
  * This code does not reset the device. Its driver or the administrator decides
  * whether and when to do that.
@@ -17,6 +17,7 @@
 #include <linux/bitfield.h>
 #include <linux/delay.h>
 #include <linux/dev_printk.h>
+#include <linux/jiffies.h>
 #include <linux/panic.h>
 #include <linux/rcupdate.h>
 #include <kunit/visibility.h>
@@ -35,10 +36,14 @@
  * Any flush that has to complete takes a master from OK to FENCING to FENCED.
  * It does not wait for another flush that fences the same master, because it
  * may have interrupted that flush. All steps can be repeated: a flush that
- * finds FENCING repeats them. A master returns to OK only when its device
- * answers, after a reset or when the device was found. GONE is the state of a
- * master that is being released, and that a flush may have looked up just
- * before.
+ * finds FENCING repeats them. A reset lifts the fence: the master returns to OK,
+ * with EATS = 0. GONE is the state of a master that is being released, and that
+ * a flush may have looked up just before.
+ *
+ * An attach sets EATS only after the device has answered a CMD_ATC_INV for its
+ * whole ATC, which then stays empty until EATS is set. So neither a reset that
+ * has not emptied the ATC, nor a new master for the same device, nor a new
+ * kernel lets a device use translations from before.
  *
  * Under fence->lock, the fence sets the state and clears EATS, and an attach
  * tests the state and stores the word with EATS. Without the lock, EATS would
@@ -333,6 +338,7 @@ static bool arm_smmu_atc_fence(struct arm_smmu_master *master, u32 gen, u32 sid)
 		/* Pairs with the smp_rmb() in arm_smmu_atc_filter() */
 		atomic_inc_return(&smmu->nr_atc_fenced);
 		fence->sid = sid;
+		WRITE_ONCE(fence->fenced_at, jiffies);
 		irq_work_queue(&fence->log_work);
 	}
 	raw_spin_unlock_irqrestore(&fence->lock, flags);
@@ -539,41 +545,46 @@ bool arm_smmu_atc_lift(struct arm_smmu_master *master,
 }
 EXPORT_SYMBOL_IF_KUNIT(arm_smmu_atc_lift);
 
-/**
- * arm_smmu_atc_ask() - Invalidate the whole ATC of a fenced master
- * @master: the master, without EATS in any of its STEs
- *
- * If the device answers, its ATC is empty and stays empty until the next
- * attach: lift the fence. Otherwise the master stays fenced.
- *
- * Context: Process context; no attach can be under way. May take minutes.
- * Return: true if it has answered.
+/*
+ * All devices behind the SMMU wait for a device that is asked after a reset and
+ * does not answer, and a user of VFIO may reset a device as often as it wants.
+ * So many resets lift the fence at once. After that, a reset does so only when
+ * the master has been fenced for a time that doubles so often.
  */
-bool arm_smmu_atc_ask(struct arm_smmu_master *master)
-{
-	struct arm_smmu_device *smmu = master->smmu;
-	struct arm_smmu_cmd cmd;
-	int i, ret;
+#define ARM_SMMU_ATC_FREE_LIFTS		3
+#define ARM_SMMU_ATC_PAUSE_SECS		60
+#define ARM_SMMU_ATC_PAUSE_DOUBLINGS	6
 
-	for (i = 0; i < master->num_streams; i++) {
-		cmd = arm_smmu_make_cmd_atc_inv_all(master->streams[i].id,
-						    IOMMU_NO_PASID);
-		ret = arm_smmu_cmdq_issue_cmdlist(smmu, &smmu->cmdq, &cmd, 1,
-						  true);
-		/* The timeout may be that of another queue's command */
-		if (ret && arm_smmu_has_secondary_cmdqs(smmu))
-			ret = arm_smmu_cmdq_issue_cmdlist(smmu, &smmu->cmdq,
-							  &cmd, 1, true);
-		if (!ret)
-			continue;
-		/* A stopped SMMU sends nothing: the device is not to blame */
-		if (ret != -ENODEV)
-			dev_err(master->dev,
-				"Stream ID 0x%x does not answer, ATS stays off until the device is reset\n",
-				master->streams[i].id);
-		return false;
+/* May a reset lift the fence of @master now? Counts it if so. */
+static bool arm_smmu_atc_may_lift(struct arm_smmu_master *master)
+{
+	const unsigned int longest = ARM_SMMU_ATC_PAUSE_SECS <<
+				     ARM_SMMU_ATC_PAUSE_DOUBLINGS;
+	struct arm_smmu_atc_fence *fence = &master->fence;
+	unsigned long fenced_at = READ_ONCE(fence->fenced_at);
+	unsigned int secs, doublings;
+
+	/* It had ATS for long enough not to count what was before */
+	if (time_after(fenced_at, fence->lifted_at + longest * HZ))
+		fence->nr_lifts = 0;
+
+	if (fence->nr_lifts >= ARM_SMMU_ATC_FREE_LIFTS) {
+		doublings = min(fence->nr_lifts - ARM_SMMU_ATC_FREE_LIFTS,
+				ARM_SMMU_ATC_PAUSE_DOUBLINGS);
+		secs = ARM_SMMU_ATC_PAUSE_SECS << doublings;
+		if (time_before(jiffies, fenced_at + secs * HZ)) {
+			if (!fence->in_pause)
+				dev_warn(master->dev,
+					 "was fenced again after %u resets, ATS stays off until a reset in %u s or later\n",
+					 fence->nr_lifts, secs);
+			fence->in_pause = true;
+			return false;
+		}
 	}
-	arm_smmu_atc_lift(master, ARM_SMMU_ATC_OK);
+
+	fence->in_pause = false;
+	fence->lifted_at = jiffies;
+	fence->nr_lifts++;
 	return true;
 }
 
@@ -581,25 +592,22 @@ bool arm_smmu_atc_ask(struct arm_smmu_master *master)
  * arm_smmu_atc_reset_done() - The device of a master was reset
  * @master: the master
  *
- * Lift the fence if the device answers now. A failure of a command that was
+ * Lift the fence. The device gets EATS and ATS back from the next attach, if it
+ * then answers, see arm_smmu_attach_prepare(). A failure of a command that was
  * sent before the reset no longer counts: a flush in progress compares the
- * generations, with any array of invalidations that it may hold. The next
- * attach sets EATS and enables ATS at the endpoint.
+ * generations, with any array of invalidations that it may hold.
  *
- * Some methods of a reset may not empty the ATC. So invalidate it, while the
- * STEs still abort. A master that was not fenced has answered when it was
- * blocked for the reset. A fence of it that begins now is for a command from
- * before that.
+ * The fence of a device that is reset again and again may stay, for minutes.
  *
  * Context: Process context, with the group mutex held. The RID, and all PASIDs,
  * are blocked.
  */
 void arm_smmu_atc_reset_done(struct arm_smmu_master *master)
 {
-	if (arm_smmu_atc_usable(master))
-		arm_smmu_atc_lift(master, ARM_SMMU_ATC_OK);
-	else if (arm_smmu_atc_ask(master))
-		dev_info(master->dev, "was reset, ATS may be used again\n");
+	if (!arm_smmu_atc_usable(master) && !arm_smmu_atc_may_lift(master))
+		return;
+	if (arm_smmu_atc_lift(master, ARM_SMMU_ATC_OK))
+		master->fence.was_lifted = true;
 }
 EXPORT_SYMBOL_IF_KUNIT(arm_smmu_atc_reset_done);
 
@@ -620,25 +628,6 @@ void arm_smmu_atc_init_master(struct arm_smmu_master *master)
 EXPORT_SYMBOL_IF_KUNIT(arm_smmu_atc_init_master);
 
 /**
- * arm_smmu_atc_inherit_fence() - Fence a new master for its predecessor
- * @master: the master, which cannot be looked up yet
- *
- * The last master with one of its Stream IDs was fenced when it was released.
- * The device may be the same: removing it and finding it again does not empty
- * an ATC.
- */
-void arm_smmu_atc_inherit_fence(struct arm_smmu_master *master)
-{
-	int i;
-
-	master->fence.state = ARM_SMMU_ATC_FENCED;
-	for (i = 0; i < master->num_streams; i++)
-		arm_smmu_atc_widen(master->smmu, master->streams[i].id);
-	atomic_inc_return(&master->smmu->nr_atc_fenced);
-}
-EXPORT_SYMBOL_IF_KUNIT(arm_smmu_atc_inherit_fence);
-
-/**
  * arm_smmu_atc_release_master() - A master is about to be freed
  * @master: the master, which can still be looked up by its Stream IDs
  *
@@ -646,14 +635,14 @@ EXPORT_SYMBOL_IF_KUNIT(arm_smmu_atc_inherit_fence);
  * after its removal has ended. From now on the flush does not access the STEs,
  * and does not log with the device.
  *
+ * A fence ends with its master: the STEs of the next one have no EATS before its
+ * device has answered.
+ *
  * Context: Process context, may sleep.
- * Return: true if the master was not usable: its Stream IDs stay fenced.
  */
-bool arm_smmu_atc_release_master(struct arm_smmu_master *master)
+void arm_smmu_atc_release_master(struct arm_smmu_master *master)
 {
-	bool fenced = arm_smmu_atc_lift(master, ARM_SMMU_ATC_GONE);
-
+	arm_smmu_atc_lift(master, ARM_SMMU_ATC_GONE);
 	irq_work_sync(&master->fence.log_work);
-	return fenced;
 }
 EXPORT_SYMBOL_IF_KUNIT(arm_smmu_atc_release_master);

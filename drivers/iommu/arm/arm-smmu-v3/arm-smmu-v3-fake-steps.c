@@ -324,10 +324,10 @@ bool fake_store_stes(struct fake_smmu *fake, struct arm_smmu_master *master)
  * @fake: the SMMU
  * @master: its master
  *
- * The ATC is emptied after the driver was told: what the driver asks for before
- * it lifts the fence must not be missing.
+ * The ATC is emptied after the fence was lifted: EATS is 0 until the next attach.
+ * It does not count as one of several resets in a row.
  *
- * Context: Any. Takes fence.lock of @master, and issues commands if it is fenced.
+ * Context: Any. Takes fence.lock of @master.
  */
 void fake_reset(struct fake_smmu *fake, struct arm_smmu_master *master)
 {
@@ -335,6 +335,7 @@ void fake_reset(struct fake_smmu *fake, struct arm_smmu_master *master)
 
 	for (i = 0; i < master->num_streams; i++)
 		WRITE_ONCE(fake->sids[master->streams[i].id].timeouts, 0);
+	master->fence.nr_lifts = 0;
 	arm_smmu_atc_reset_done(master);
 	for (i = 0; i < master->num_streams; i++)
 		for (j = 0; j < 64; j++)
