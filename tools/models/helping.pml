@@ -2,7 +2,7 @@
 /*
  * Race 2 of the design: the same master does not answer several flushes, one of
  * which runs in an interrupt of another (race 10). Mirrors
- * arm_smmu_atc_skip(), arm_smmu_atc_recover_sid(), arm_smmu_atc_fence(),
+ * arm_smmu_atc_is_fenced(), arm_smmu_atc_recover_sid(), arm_smmu_atc_fence(),
  * arm_smmu_atc_sync_stes() and arm_smmu_atc_await_retry() of arm-smmu-v3-atc.c.
  *
  *	flush 0 (CPU 0)		flush 1 (interrupt	flush 2 (CPU 1)
@@ -168,7 +168,7 @@ end_no_irq:	irq == RUNS
 	fi;
 #endif
 
-	/* The translation is gone and the CMD_TLBI complete: arm_smmu_atc_skip() */
+	/* The translation is gone and the CMD_TLBI complete: arm_smmu_atc_is_fenced() */
 	if
 #ifdef SKIP_FENCING
 	:: state != OK -> goto out
@@ -217,7 +217,7 @@ again:	/* arm_smmu_atc_recover_sid() */
 		:: !begun ->
 #else
 		:: !begun && looks < LOOKS ->
-			looks++;
+			awaits++;
 #endif
 			issue(SYNC);
 #ifdef TRUST_RETRY
@@ -302,7 +302,7 @@ out:	skip;
 gone:	skip;
 	d_step {			/* fewer states */
 		stale[n] = false; retried[n] = false;
-		alone = false; begun = false; looks = 0; ret = 0
+		alone = false; begun = false; awaits = 0; ret = 0
 	}
 }
 

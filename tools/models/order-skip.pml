@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The barriers of "a flush that sees FENCED may return without CMD_ATC_INV" (I1, I5,
- * race 9): __arm_smmu_domain_inv_range() with arm_smmu_atc_skip(), against the fence
+ * race 9): __arm_smmu_domain_inv_range() with arm_smmu_atc_is_fenced(), against the fence
  * that sets FENCED, and against arm_smmu_atc_lift() and the attach that follow a reset.
  * The other steps are in helping.pml and reset.pml, the rules of arm64 in order.h.
  *

@@ -3,7 +3,7 @@
  * Race 9 of the design: a reset lifts the fence while flushes that began before the
  * reset are in progress, with the array and the failures from before. Mirrors
  * arm_smmu_atc_lift(), arm_smmu_atc_recover_sid(), arm_smmu_atc_fence(),
- * arm_smmu_atc_blame_is_exact(), arm_smmu_atc_skip() of arm-smmu-v3-atc.c, the order
+ * arm_smmu_atc_blame_is_exact(), arm_smmu_atc_is_fenced() of arm-smmu-v3-atc.c, the order
  * of __arm_smmu_domain_inv_range() and of an attach of arm-smmu-v3.c.
  *
  *	flush 0, flush 1			reset, device blocked: EATS = 0
@@ -233,7 +233,7 @@ flush:	/* arm_smmu_domain_inv_range() */
 #endif
 	issue(TLBI);
 
-look:	/* arm_smmu_atc_skip() */
+look:	/* arm_smmu_atc_is_fenced() */
 	if
 	:: state == FENCED -> goto out
 	:: else

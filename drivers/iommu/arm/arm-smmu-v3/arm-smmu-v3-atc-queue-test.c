@@ -196,11 +196,11 @@ static void arm_smmu_atc_test_queue_signs(struct kunit *test)
 	fake->sticky = CMDQ_BATCH_ENTRIES + 5;
 	KUNIT_EXPECT_EQ(test, -ETIMEDOUT, fake_issue_atc_inv(test, 0));
 	KUNIT_EXPECT_EQ(test, fake->errors, 1 + CMDQ_BATCH_ENTRIES + 5);
-	KUNIT_EXPECT_EQ(test, cmdq->nr_signs, CMDQ_BATCH_ENTRIES);
+	KUNIT_EXPECT_EQ(test, cmdq->progress, CMDQ_BATCH_ENTRIES);
 
 	/* The next error is that of another CMD_SYNC */
 	KUNIT_EXPECT_EQ(test, -ETIMEDOUT, fake_issue_atc_inv(test, 0));
-	KUNIT_EXPECT_EQ(test, cmdq->nr_signs, CMDQ_BATCH_ENTRIES + 1);
+	KUNIT_EXPECT_EQ(test, cmdq->progress, CMDQ_BATCH_ENTRIES + 1);
 }
 
 /*
@@ -637,7 +637,7 @@ static void arm_smmu_atc_test_stop_limit(struct kunit *test)
 		fake_wait_seconds(test, &wait, FAKE_STOP_SECONDS);
 	}
 	for (i = 0; i < 3; i++) {
-		WRITE_ONCE(cmdq->nr_signs, cmdq->nr_signs + 1);
+		WRITE_ONCE(cmdq->progress, cmdq->progress + 1);
 		fake_wait_seconds(test, &wait, FAKE_STOP_SECONDS);
 	}
 

@@ -67,7 +67,7 @@ static u32 arm_smmu_atc_inv_sid(const struct arm_smmu_cmd *cmd)
 }
 
 /* Make arm_smmu_atc_filter() look at @sid, from now on and permanently */
-static void arm_smmu_atc_widen(struct arm_smmu_device *smmu, u32 sid)
+static void arm_smmu_atc_extend_range(struct arm_smmu_device *smmu, u32 sid)
 {
 	u32 old = READ_ONCE(smmu->atc_fenced_min);
 
@@ -78,8 +78,8 @@ static void arm_smmu_atc_widen(struct arm_smmu_device *smmu, u32 sid)
 		;
 }
 
-/* Must a flush leave out the CMD_ATC_INV for @sid? See arm_smmu_atc_skip(). */
-bool __arm_smmu_atc_skip(struct arm_smmu_device *smmu, u32 sid)
+/* Must a flush leave out the CMD_ATC_INV for @sid? See arm_smmu_atc_is_fenced(). */
+bool __arm_smmu_atc_is_fenced(struct arm_smmu_device *smmu, u32 sid)
 {
 	struct arm_smmu_master *master;
 
@@ -139,7 +139,7 @@ void arm_smmu_atc_filter(struct arm_smmu_device *smmu,
 
 		if (n == i && sid > max)
 			return;
-		if (sid > max || !__arm_smmu_atc_skip(smmu, sid))
+		if (sid > max || !__arm_smmu_atc_is_fenced(smmu, sid))
 			cmds[n++] = cmds[i];
 	}
 	batch->num = n;
@@ -334,7 +334,7 @@ static bool arm_smmu_atc_fence(struct arm_smmu_master *master, u32 gen, u32 sid)
 	if (fence->gen == gen && fence->state == ARM_SMMU_ATC_FENCING) {
 		WRITE_ONCE(fence->state, ARM_SMMU_ATC_FENCED);
 		for (i = 0; i < master->num_streams; i++)
-			arm_smmu_atc_widen(smmu, master->streams[i].id);
+			arm_smmu_atc_extend_range(smmu, master->streams[i].id);
 		/* Pairs with the smp_rmb() in arm_smmu_atc_filter() */
 		atomic_inc_return(&smmu->nr_atc_fenced);
 		fence->sid = sid;
@@ -367,8 +367,8 @@ static bool arm_smmu_atc_blame_is_exact(struct arm_smmu_device *smmu,
 }
 
 /* How often to look for the outcome of another flush's retry, and how long */
-#define ARM_SMMU_ATC_LOOKS		10
-#define ARM_SMMU_ATC_LOOK_US		20
+#define ARM_SMMU_ATC_AWAITS		10
+#define ARM_SMMU_ATC_AWAIT_US		20
 
 /*
  * Another flush has set fence->retrying and retries for this device. If each of
@@ -389,7 +389,7 @@ static void arm_smmu_atc_await_retry(struct arm_smmu_device *smmu,
 
 	arm_smmu_cmdq_issue_cmdlist(smmu, cmdq, NULL, 0, true);
 
-	for (us = 0; us < ARM_SMMU_ATC_LOOK_US; us++) {
+	for (us = 0; us < ARM_SMMU_ATC_AWAIT_US; us++) {
 		if (READ_ONCE(fence->state) != ARM_SMMU_ATC_OK ||
 		    !READ_ONCE(fence->retrying))
 			return;
@@ -409,7 +409,7 @@ static void arm_smmu_atc_recover_sid(struct arm_smmu_device *smmu,
 	struct arm_smmu_cmd *cmds = &batch->cmds[first];
 	struct arm_smmu_atc_fence *fence;
 	struct arm_smmu_master *master;
-	int looks = 0;
+	int awaits = 0;
 	int ret;
 	u32 gen;
 
@@ -434,7 +434,7 @@ static void arm_smmu_atc_recover_sid(struct arm_smmu_device *smmu,
 				break;
 
 			if (xchg(&fence->retrying, true) &&
-			    looks++ < ARM_SMMU_ATC_LOOKS) {
+			    awaits++ < ARM_SMMU_ATC_AWAITS) {
 				arm_smmu_atc_await_retry(smmu, batch->cmdq,
 							 fence);
 				continue;
