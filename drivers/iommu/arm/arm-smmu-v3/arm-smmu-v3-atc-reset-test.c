@@ -114,28 +114,28 @@ static void arm_smmu_atc_test_reset_often(struct kunit *test)
 	fence = &fake_master(test, 0)->fence;
 
 	/* As long as the others wait for it */
-	KUNIT_EXPECT_EQ(test, 3, fake_reset_often(test, 10));
-	fake_expect_seen(test, .atc_invs = 3, .cfgi_stes = 3, .syncs = 6,
-			 .errors = 3);
+	KUNIT_EXPECT_EQ(test, 5, fake_reset_often(test, 10));
+	fake_expect_seen(test, .atc_invs = 5, .cfgi_stes = 5, .syncs = 10,
+			 .errors = 5);
 	KUNIT_EXPECT_EQ(test, IS_ENABLED(CONFIG_PRINTK),
-			fake_count_lines(test, 0, "was fenced again"));
+			fake_count_lines(test, 0, "was reset, but was fenced again after 5"));
 	KUNIT_EXPECT_EQ(test, 0, fake_reset_often(test, 10));
 
 	/* Each pause is twice as long, up to one */
-	for (secs = 60; secs < 60 << 8; secs *= 2) {
-		fence->fenced_at -= (min(secs, 60u << 6) - 1) * HZ;
+	for (secs = 600; secs < 600 << 6; secs *= 2) {
+		fence->fenced_at -= (min(secs, 600u << 3) - 60) * HZ;
 		KUNIT_EXPECT_EQ(test, 0, fake_reset_often(test, 2));
-		fence->fenced_at -= 2 * HZ;
+		fence->fenced_at -= 61 * HZ;
 		KUNIT_EXPECT_EQ(test, 1, fake_reset_often(test, 2));
 	}
-	KUNIT_EXPECT_EQ(test, IS_ENABLED(CONFIG_PRINTK) * (1 + 8),
-			fake_count_lines(test, 0, "was fenced again"));
+	KUNIT_EXPECT_EQ(test, IS_ENABLED(CONFIG_PRINTK) * (1 + 6),
+			fake_count_lines(test, 0, "was reset, but was fenced"));
 
-	/* After an hour with ATS it may be reset as often as in the beginning */
-	fence->lifted_at -= ((60 << 6) - 1) * HZ;
+	/* After 80 minutes with ATS it may be reset as in the beginning */
+	fence->lifted_at -= ((600 << 3) - 60) * HZ;
 	KUNIT_EXPECT_EQ(test, 0, fake_reset_often(test, 1));
-	fence->lifted_at -= 2 * HZ;
-	KUNIT_EXPECT_EQ(test, 3, fake_reset_often(test, 10));
+	fence->lifted_at -= 61 * HZ;
+	KUNIT_EXPECT_EQ(test, 5, fake_reset_often(test, 10));
 }
 
 static void fake_reset_on_2nd_error(struct fake_smmu *fake)
@@ -156,6 +156,31 @@ static void arm_smmu_atc_test_reset_during_retry(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake_count_atc_inv(test, 0), 3);
 	fake_expect_seen(test, .atc_invs = 2 + 3, .syncs = 1 + 3, .errors = 2);
 	fake_expect_none_fenced(test);
+}
+
+/* The core's reset is done between the two halves of a fence */
+static void fake_reset_done_before_cfgi(struct fake_smmu *fake,
+					const struct arm_smmu_cmd *cmd)
+{
+	if (fake_cmd_op(cmd) == CMDQ_OP_CFGI_STE)
+		arm_smmu_atc_reset_done(&fake->masters[0].master);
+}
+
+/* The fence that has only begun counts, and not the one before it */
+static void arm_smmu_atc_test_reset_often_fencing(struct kunit *test)
+{
+	struct fake_smmu *fake = test->priv;
+	struct arm_smmu_atc_fence *fence;
+
+	fake_attach(test, 1);
+	fence = &fake_master(test, 0)->fence;
+	fence->nr_lifts = 5;
+	fence->lifted_at = jiffies - HZ;
+	fence->fenced_at = jiffies - 2 * 600 * HZ;
+	fake->before_cmd = fake_reset_done_before_cfgi;
+	fake_kill(test, 0);
+	fake_flush(test);
+	fake_expect_fenced(test, 0, 1);
 }
 
 static void fake_reset_before_cfgi(struct fake_smmu *fake,
@@ -193,6 +218,7 @@ static struct kunit_case arm_smmu_atc_reset_cases[] = {
 	FAKE_CASE(reset_in_vain),
 	FAKE_CASE(reset_of_deaf),
 	FAKE_CASE(reset_often),
+	FAKE_CASE(reset_often_fencing),
 	FAKE_CASE_MODES(reset_during_retry),
 	FAKE_CASE_MODES(reset_during_fence),
 	{},

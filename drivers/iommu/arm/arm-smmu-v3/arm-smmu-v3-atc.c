@@ -33,17 +33,17 @@
  *	FENCING		0		0 or 1		yes		no
  *	FENCED		0		0		no		yes
  *
- * Any flush that has to complete takes a master from OK to FENCING to FENCED.
- * It does not wait for another flush that fences the same master, because it
- * may have interrupted that flush. All steps can be repeated: a flush that
- * finds FENCING repeats them. A reset lifts the fence: the master returns to OK,
- * with EATS = 0. GONE is the state of a master that is being released, and that
- * a flush may have looked up just before.
+ * A flush whose CMD_ATC_INV is not answered takes a master from OK to FENCING
+ * to FENCED. It does not wait for another flush that fences the same master,
+ * because it may have interrupted that flush. All steps can be repeated: a
+ * flush that finds FENCING repeats them. A reset lifts the fence: the master
+ * returns to OK, with EATS = 0. GONE is the state of a master that is being
+ * released, and that a flush may have looked up just before.
  *
- * An attach sets EATS only after the device has answered a CMD_ATC_INV for its
- * whole ATC, which then stays empty until EATS is set. So neither a reset that
- * has not emptied the ATC, nor a new master for the same device, nor a new
- * kernel lets a device use translations from before.
+ * An attach sets EATS only if the device has answered a CMD_ATC_INV for its
+ * whole ATC since EATS was last 1. The ATC is then empty until EATS is set. So
+ * neither a reset that has not emptied the ATC, nor a new master for the same
+ * device, nor a new kernel lets a device use translations from before.
  *
  * Under fence->lock, the fence sets the state and clears EATS, and an attach
  * tests the state and stores the word with EATS. Without the lock, EATS would
@@ -316,6 +316,8 @@ static bool arm_smmu_atc_fence(struct arm_smmu_master *master, u32 gen, u32 sid)
 		raw_spin_unlock_irqrestore(&fence->lock, flags);
 		return true;
 	}
+	if (fence->state == ARM_SMMU_ATC_OK)
+		fence->fenced_at = jiffies;
 	WRITE_ONCE(fence->state, ARM_SMMU_ATC_FENCING);
 	for (i = 0; i < master->num_streams; i++) {
 		u32 id = master->streams[i].id;
@@ -338,7 +340,6 @@ static bool arm_smmu_atc_fence(struct arm_smmu_master *master, u32 gen, u32 sid)
 		/* Pairs with the smp_rmb() in arm_smmu_atc_filter() */
 		atomic_inc_return(&smmu->nr_atc_fenced);
 		fence->sid = sid;
-		WRITE_ONCE(fence->fenced_at, jiffies);
 		irq_work_queue(&fence->log_work);
 	}
 	raw_spin_unlock_irqrestore(&fence->lock, flags);
@@ -424,7 +425,7 @@ static void arm_smmu_atc_recover_sid(struct arm_smmu_device *smmu,
 		/*
 		 * Acquire: the retry must be queued after this load. The state
 		 * and smmu->atc_gen must not be older than gen: a reset changes
-		 * them first. Pairs with the release in arm_smmu_atc_lift().
+		 * them first. Pairs with the release in arm_smmu_atc_set_state().
 		 */
 		gen = smp_load_acquire(&fence->gen);
 
@@ -521,71 +522,73 @@ void arm_smmu_atc_recover(struct arm_smmu_device *smmu,
 EXPORT_SYMBOL_IF_KUNIT(arm_smmu_atc_recover);
 
 /* Set @state. A fence of @master that is in progress ends without effect. */
+static void arm_smmu_atc_set_state(struct arm_smmu_master *master,
+				   enum arm_smmu_atc_state state)
+{
+	struct arm_smmu_atc_fence *fence = &master->fence;
+
+	lockdep_assert_held(&fence->lock);
+
+	if (fence->state == ARM_SMMU_ATC_FENCED)
+		atomic_dec(&master->smmu->nr_atc_fenced);
+	/* Fully ordered: a CPU that reads the new fence->gen reads this, too */
+	atomic_inc_return(&master->smmu->atc_gen);
+	WRITE_ONCE(fence->state, state);
+	/* Pairs with the acquire in arm_smmu_atc_recover_sid() */
+	smp_store_release(&fence->gen, fence->gen + 1);
+}
+
+/* As arm_smmu_atc_set_state(). Returns whether @master had a fence. */
 VISIBLE_IF_KUNIT
 bool arm_smmu_atc_lift(struct arm_smmu_master *master,
 		       enum arm_smmu_atc_state state)
 {
-	struct arm_smmu_atc_fence *fence = &master->fence;
-	enum arm_smmu_atc_state old;
 	unsigned long flags;
+	bool fenced;
 
-	/* Fully ordered: a CPU that reads the new fence->gen reads this, too */
-	atomic_inc_return(&master->smmu->atc_gen);
+	raw_spin_lock_irqsave(&master->fence.lock, flags);
+	fenced = master->fence.state != ARM_SMMU_ATC_OK;
+	arm_smmu_atc_set_state(master, state);
+	raw_spin_unlock_irqrestore(&master->fence.lock, flags);
 
-	raw_spin_lock_irqsave(&fence->lock, flags);
-	old = fence->state;
-	WRITE_ONCE(fence->state, state);
-	/* Pairs with the acquire in arm_smmu_atc_recover_sid() */
-	smp_store_release(&fence->gen, fence->gen + 1);
-	raw_spin_unlock_irqrestore(&fence->lock, flags);
-
-	if (old == ARM_SMMU_ATC_FENCED)
-		atomic_dec(&master->smmu->nr_atc_fenced);
-	return old != ARM_SMMU_ATC_OK;
+	return fenced;
 }
 EXPORT_SYMBOL_IF_KUNIT(arm_smmu_atc_lift);
 
 /*
- * All devices behind the SMMU wait for a device that is asked after a reset and
- * does not answer, and a user of VFIO may reset a device as often as it wants.
- * So many resets lift the fence at once. After that, a reset does so only when
- * the master has been fenced for a time that doubles so often.
+ * After a reset, all devices behind the SMMU wait for a device that does not
+ * answer the attach, and a user of VFIO may reset a device without end. The first
+ * FREE_LIFTS resets lift the fence at once. After that, a reset lifts it only if
+ * the master has been fenced for PAUSE_SECS, doubled with each further lift, at
+ * most PAUSE_DOUBLINGS times. PAUSE_SECS is several times what PCIe allows a
+ * device for its answer.
  */
-#define ARM_SMMU_ATC_FREE_LIFTS		3
-#define ARM_SMMU_ATC_PAUSE_SECS		60
-#define ARM_SMMU_ATC_PAUSE_DOUBLINGS	6
+#define ARM_SMMU_ATC_FREE_LIFTS		5
+#define ARM_SMMU_ATC_PAUSE_SECS		600
+#define ARM_SMMU_ATC_PAUSE_DOUBLINGS	3
 
-/* May a reset lift the fence of @master now? Counts it if so. */
-static bool arm_smmu_atc_may_lift(struct arm_smmu_master *master)
+/* Seconds until a reset may lift @fence, 0 for now */
+static unsigned int arm_smmu_atc_pause(struct arm_smmu_atc_fence *fence)
 {
 	const unsigned int longest = ARM_SMMU_ATC_PAUSE_SECS <<
 				     ARM_SMMU_ATC_PAUSE_DOUBLINGS;
-	struct arm_smmu_atc_fence *fence = &master->fence;
-	unsigned long fenced_at = READ_ONCE(fence->fenced_at);
-	unsigned int secs, doublings;
+	unsigned int doublings;
+	unsigned long until;
 
-	/* It had ATS for long enough not to count what was before */
-	if (time_after(fenced_at, fence->lifted_at + longest * HZ))
+	lockdep_assert_held(&fence->lock);
+
+	/* Not fenced for the longest pause: begin anew */
+	if (time_after(fence->fenced_at, fence->lifted_at + longest * HZ))
 		fence->nr_lifts = 0;
+	if (fence->nr_lifts < ARM_SMMU_ATC_FREE_LIFTS)
+		return 0;
 
-	if (fence->nr_lifts >= ARM_SMMU_ATC_FREE_LIFTS) {
-		doublings = min(fence->nr_lifts - ARM_SMMU_ATC_FREE_LIFTS,
-				ARM_SMMU_ATC_PAUSE_DOUBLINGS);
-		secs = ARM_SMMU_ATC_PAUSE_SECS << doublings;
-		if (time_before(jiffies, fenced_at + secs * HZ)) {
-			if (!fence->in_pause)
-				dev_warn(master->dev,
-					 "was fenced again after %u resets, ATS stays off until a reset in %u s or later\n",
-					 fence->nr_lifts, secs);
-			fence->in_pause = true;
-			return false;
-		}
-	}
-
-	fence->in_pause = false;
-	fence->lifted_at = jiffies;
-	fence->nr_lifts++;
-	return true;
+	doublings = min(fence->nr_lifts - ARM_SMMU_ATC_FREE_LIFTS,
+			ARM_SMMU_ATC_PAUSE_DOUBLINGS);
+	until = fence->fenced_at + (ARM_SMMU_ATC_PAUSE_SECS << doublings) * HZ;
+	if (time_after_eq(jiffies, until))
+		return 0;
+	return DIV_ROUND_UP(until - jiffies, HZ);
 }
 
 /**
@@ -597,17 +600,37 @@ static bool arm_smmu_atc_may_lift(struct arm_smmu_master *master)
  * sent before the reset no longer counts: a flush in progress compares the
  * generations, with any array of invalidations that it may hold.
  *
- * The fence of a device that is reset again and again may stay, for minutes.
+ * The fence of a device that is reset again and again may stay, for up to 80
+ * minutes, see arm_smmu_atc_pause().
  *
  * Context: Process context, with the group mutex held. The RID, and all PASIDs,
  * are blocked.
  */
 void arm_smmu_atc_reset_done(struct arm_smmu_master *master)
 {
-	if (!arm_smmu_atc_usable(master) && !arm_smmu_atc_may_lift(master))
-		return;
-	if (arm_smmu_atc_lift(master, ARM_SMMU_ATC_OK))
-		master->fence.was_lifted = true;
+	struct arm_smmu_atc_fence *fence = &master->fence;
+	unsigned int pause = 0;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&fence->lock, flags);
+	if (fence->state != ARM_SMMU_ATC_OK) {
+		pause = arm_smmu_atc_pause(fence);
+		if (!pause) {
+			fence->nr_lifts++;
+			fence->lifted_at = jiffies;
+			fence->was_lifted = true;
+		}
+	}
+	if (!pause)
+		arm_smmu_atc_set_state(master, ARM_SMMU_ATC_OK);
+	raw_spin_unlock_irqrestore(&fence->lock, flags);
+
+	/* Once for each pause: a user may cause it without end */
+	if (pause && !fence->in_pause)
+		dev_warn(master->dev,
+			 "was reset, but was fenced again after %u resets: ATS stays off, reset it in %u s\n",
+			 fence->nr_lifts, pause);
+	fence->in_pause = pause;
 }
 EXPORT_SYMBOL_IF_KUNIT(arm_smmu_atc_reset_done);
 
