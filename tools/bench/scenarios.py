@@ -138,7 +138,6 @@ SCENARIOS = [
     reset("twice"),
     reset("fails", TWINS),
     reset("in-vain"),
-    reset("often"),
     reset("reload"),
     reset("rescan-healed"),
     reset("meanwhile", cpus=(2,)),

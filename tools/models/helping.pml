@@ -217,7 +217,7 @@ again:	/* arm_smmu_atc_recover_sid() */
 		:: !begun ->
 #else
 		:: !begun && looks < LOOKS ->
-			awaits++;
+			looks++;
 #endif
 			issue(SYNC);
 #ifdef TRUST_RETRY
@@ -302,7 +302,7 @@ out:	skip;
 gone:	skip;
 	d_step {			/* fewer states */
 		stale[n] = false; retried[n] = false;
-		alone = false; begun = false; awaits = 0; ret = 0
+		alone = false; begun = false; looks = 0; ret = 0
 	}
 }
 

@@ -88,56 +88,6 @@ static void arm_smmu_atc_test_reset_of_deaf(struct kunit *test)
 	fake_expect_seen(test, .syncs = 0);
 }
 
-/* It does not answer, or only once. Returns how often its fence was lifted. */
-static unsigned int fake_reset_often(struct kunit *test, unsigned int times)
-{
-	struct arm_smmu_master *master = fake_master(test, 0);
-	unsigned int lifted = 0;
-
-	while (times--) {
-		arm_smmu_atc_reset_done(master);
-		if (master->fence.state != ARM_SMMU_ATC_OK)
-			continue;
-		lifted++;
-		arm_smmu_atc_inv_master(master, IOMMU_NO_PASID);
-	}
-	return lifted;
-}
-
-static void arm_smmu_atc_test_reset_often(struct kunit *test)
-{
-	struct arm_smmu_atc_fence *fence;
-	unsigned int secs;
-
-	fake_attach(test, 1);
-	fake_fence(test, 0);
-	fence = &fake_master(test, 0)->fence;
-
-	/* As long as the others wait for it */
-	KUNIT_EXPECT_EQ(test, 5, fake_reset_often(test, 10));
-	fake_expect_seen(test, .atc_invs = 5, .cfgi_stes = 5, .syncs = 10,
-			 .errors = 5);
-	KUNIT_EXPECT_EQ(test, IS_ENABLED(CONFIG_PRINTK),
-			fake_count_lines(test, 0, "was reset, but was fenced again after 5"));
-	KUNIT_EXPECT_EQ(test, 0, fake_reset_often(test, 10));
-
-	/* Each pause is twice as long, up to one */
-	for (secs = 600; secs < 600 << 6; secs *= 2) {
-		fence->fenced_at -= (min(secs, 600u << 3) - 60) * HZ;
-		KUNIT_EXPECT_EQ(test, 0, fake_reset_often(test, 2));
-		fence->fenced_at -= 61 * HZ;
-		KUNIT_EXPECT_EQ(test, 1, fake_reset_often(test, 2));
-	}
-	KUNIT_EXPECT_EQ(test, IS_ENABLED(CONFIG_PRINTK) * (1 + 6),
-			fake_count_lines(test, 0, "was reset, but was fenced"));
-
-	/* After 80 minutes with ATS it may be reset as in the beginning */
-	fence->lifted_at -= ((600 << 3) - 60) * HZ;
-	KUNIT_EXPECT_EQ(test, 0, fake_reset_often(test, 1));
-	fence->lifted_at -= 61 * HZ;
-	KUNIT_EXPECT_EQ(test, 5, fake_reset_often(test, 10));
-}
-
 static void fake_reset_on_2nd_error(struct fake_smmu *fake)
 {
 	if (fake->errors == 2)
@@ -156,31 +106,6 @@ static void arm_smmu_atc_test_reset_during_retry(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake_count_atc_inv(test, 0), 3);
 	fake_expect_seen(test, .atc_invs = 2 + 3, .syncs = 1 + 3, .errors = 2);
 	fake_expect_none_fenced(test);
-}
-
-/* The core's reset is done between the two halves of a fence */
-static void fake_reset_done_before_cfgi(struct fake_smmu *fake,
-					const struct arm_smmu_cmd *cmd)
-{
-	if (fake_cmd_op(cmd) == CMDQ_OP_CFGI_STE)
-		arm_smmu_atc_reset_done(&fake->masters[0].master);
-}
-
-/* The fence that has only begun counts, and not the one before it */
-static void arm_smmu_atc_test_reset_often_fencing(struct kunit *test)
-{
-	struct fake_smmu *fake = test->priv;
-	struct arm_smmu_atc_fence *fence;
-
-	fake_attach(test, 1);
-	fence = &fake_master(test, 0)->fence;
-	fence->nr_lifts = 5;
-	fence->lifted_at = jiffies - HZ;
-	fence->fenced_at = jiffies - 2 * 600 * HZ;
-	fake->before_cmd = fake_reset_done_before_cfgi;
-	fake_kill(test, 0);
-	fake_flush(test);
-	fake_expect_fenced(test, 0, 1);
 }
 
 static void fake_reset_before_cfgi(struct fake_smmu *fake,
@@ -217,8 +142,6 @@ static struct kunit_case arm_smmu_atc_reset_cases[] = {
 	FAKE_CASE_MODES(reset_before_fence),
 	FAKE_CASE(reset_in_vain),
 	FAKE_CASE(reset_of_deaf),
-	FAKE_CASE(reset_often),
-	FAKE_CASE(reset_often_fencing),
 	FAKE_CASE_MODES(reset_during_retry),
 	FAKE_CASE_MODES(reset_during_fence),
 	{},

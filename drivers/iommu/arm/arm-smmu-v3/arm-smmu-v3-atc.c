@@ -17,7 +17,6 @@
 #include <linux/bitfield.h>
 #include <linux/delay.h>
 #include <linux/dev_printk.h>
-#include <linux/jiffies.h>
 #include <linux/panic.h>
 #include <linux/rcupdate.h>
 #include <kunit/visibility.h>
@@ -316,8 +315,6 @@ static bool arm_smmu_atc_fence(struct arm_smmu_master *master, u32 gen, u32 sid)
 		raw_spin_unlock_irqrestore(&fence->lock, flags);
 		return true;
 	}
-	if (fence->state == ARM_SMMU_ATC_OK)
-		fence->fenced_at = jiffies;
 	WRITE_ONCE(fence->state, ARM_SMMU_ATC_FENCING);
 	for (i = 0; i < master->num_streams; i++) {
 		u32 id = master->streams[i].id;
@@ -555,42 +552,6 @@ bool arm_smmu_atc_lift(struct arm_smmu_master *master,
 }
 EXPORT_SYMBOL_IF_KUNIT(arm_smmu_atc_lift);
 
-/*
- * After a reset, all devices behind the SMMU wait for a device that does not
- * answer the attach, and a user of VFIO may reset a device without end. The first
- * FREE_LIFTS resets lift the fence at once. After that, a reset lifts it only if
- * the master has been fenced for PAUSE_SECS, doubled with each further lift, at
- * most PAUSE_DOUBLINGS times. PAUSE_SECS is several times what PCIe allows a
- * device for its answer.
- */
-#define ARM_SMMU_ATC_FREE_LIFTS		5
-#define ARM_SMMU_ATC_PAUSE_SECS		600
-#define ARM_SMMU_ATC_PAUSE_DOUBLINGS	3
-
-/* Seconds until a reset may lift @fence, 0 for now */
-static unsigned int arm_smmu_atc_pause(struct arm_smmu_atc_fence *fence)
-{
-	const unsigned int longest = ARM_SMMU_ATC_PAUSE_SECS <<
-				     ARM_SMMU_ATC_PAUSE_DOUBLINGS;
-	unsigned int doublings;
-	unsigned long until;
-
-	lockdep_assert_held(&fence->lock);
-
-	/* Not fenced for the longest pause: begin anew */
-	if (time_after(fence->fenced_at, fence->lifted_at + longest * HZ))
-		fence->nr_lifts = 0;
-	if (fence->nr_lifts < ARM_SMMU_ATC_FREE_LIFTS)
-		return 0;
-
-	doublings = min(fence->nr_lifts - ARM_SMMU_ATC_FREE_LIFTS,
-			ARM_SMMU_ATC_PAUSE_DOUBLINGS);
-	until = fence->fenced_at + (ARM_SMMU_ATC_PAUSE_SECS << doublings) * HZ;
-	if (time_after_eq(jiffies, until))
-		return 0;
-	return DIV_ROUND_UP(until - jiffies, HZ);
-}
-
 /**
  * arm_smmu_atc_reset_done() - The device of a master was reset
  * @master: the master
@@ -600,37 +561,13 @@ static unsigned int arm_smmu_atc_pause(struct arm_smmu_atc_fence *fence)
  * sent before the reset no longer counts: a flush in progress compares the
  * generations, with any array of invalidations that it may hold.
  *
- * The fence of a device that is reset again and again may stay, for up to 80
- * minutes, see arm_smmu_atc_pause().
- *
  * Context: Process context, with the group mutex held. The RID, and all PASIDs,
  * are blocked.
  */
 void arm_smmu_atc_reset_done(struct arm_smmu_master *master)
 {
-	struct arm_smmu_atc_fence *fence = &master->fence;
-	unsigned int pause = 0;
-	unsigned long flags;
-
-	raw_spin_lock_irqsave(&fence->lock, flags);
-	if (fence->state != ARM_SMMU_ATC_OK) {
-		pause = arm_smmu_atc_pause(fence);
-		if (!pause) {
-			fence->nr_lifts++;
-			fence->lifted_at = jiffies;
-			fence->was_lifted = true;
-		}
-	}
-	if (!pause)
-		arm_smmu_atc_set_state(master, ARM_SMMU_ATC_OK);
-	raw_spin_unlock_irqrestore(&fence->lock, flags);
-
-	/* Once for each pause: a user may cause it without end */
-	if (pause && !fence->in_pause)
-		dev_warn(master->dev,
-			 "was reset, but was fenced again after %u resets: ATS stays off, reset it in %u s\n",
-			 fence->nr_lifts, pause);
-	fence->in_pause = pause;
+	if (arm_smmu_atc_lift(master, ARM_SMMU_ATC_OK))
+		master->fence.was_lifted = true;
 }
 EXPORT_SYMBOL_IF_KUNIT(arm_smmu_atc_reset_done);
 

@@ -331,7 +331,6 @@ bool fake_store_stes(struct fake_smmu *fake, struct arm_smmu_master *master)
  * @master: its master
  *
  * The ATC is emptied after the fence was lifted: EATS is 0 until the next attach.
- * It does not count as one of several resets in a row.
  *
  * Context: Any. Takes fence.lock of @master.
  */
@@ -341,7 +340,6 @@ void fake_reset(struct fake_smmu *fake, struct arm_smmu_master *master)
 
 	for (i = 0; i < master->num_streams; i++)
 		WRITE_ONCE(fake->sids[master->streams[i].id].timeouts, 0);
-	master->fence.nr_lifts = 0;
 	arm_smmu_atc_reset_done(master);
 	for (i = 0; i < master->num_streams; i++)
 		for (j = 0; j < 64; j++)

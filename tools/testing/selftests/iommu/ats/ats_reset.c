@@ -278,21 +278,6 @@ static void then_in_vain(int ep)
 			 "reset, but still dead: it is fenced again\n");
 }
 
-/* While it is asked, all others wait */
-static void then_often(int ep)
-{
-	__u64 asked = counter(ep, ATD_INV_RECEIVED);
-	bool ok = true;
-	int i;
-
-	for (i = 0; i < 10; i++)
-		ok &= sysfs_reset(ep);
-	asked = counter(ep, ATD_INV_RECEIVED) - asked;
-	ksft_print_msg("asked %llu times\n", asked);
-	ksft_test_result(ok && asked == 5 && fenced(ep),
-			 "of ten resets in a row, five ask it\n");
-}
-
 static bool bind(int ep, const char *what)
 {
 	int fd = open(what, O_WRONLY);
@@ -678,9 +663,6 @@ static const struct scenario scenarios[] = {
 	{ { "in-vain", "a reset after which it is still dead" },
 	  .dead = EP(DEAD), .ep = DEAD, .for_ever = true,
 	  .then = then_in_vain, .cases = 1 },
-	{ { "often", "ten resets after which it is still dead" },
-	  .dead = EP(DEAD), .ep = DEAD, .for_ever = true,
-	  .then = then_often, .cases = 1 },
 	{ { "reload", "unbind and bind, rmmod and insmod" },
 	  .missing = no_module_file, .dead = EP(DEAD), .ep = DEAD,
 	  .then = then_reload, .cases = 3 },
