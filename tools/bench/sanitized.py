@@ -102,7 +102,7 @@ def main():
     p.add_argument("--only", default="", help="comma separated names; default: "
                    + "; ".join(f"{k}: {','.join(v)}" for k, v in sorted(DEFAULT.items())))
     p.add_argument("--seed", type=int, default=int(os.environ.get("SEED") or 1), help="of the storm")
-    p.add_argument("--limit", type=float, default=600, help="seconds of the host for a guest")
+    p.add_argument("--limit", type=float, default=900, help="seconds of the host for a guest")
     a = p.parse_args()
 
     names = [n for n in a.only.split(",") if n] or DEFAULT[a.flavour]

@@ -30,9 +30,6 @@ static const struct fake_mode fake_modes[] = {
 	/* The CPU sleeps in WFE while it waits for CONS */
 	{ .name = "events",
 	  .features = ARM_SMMU_FEAT_COHERENCY | ARM_SMMU_FEAT_SEV },
-	{ .name = "MSI and events",
-	  .features = ARM_SMMU_FEAT_COHERENCY | ARM_SMMU_FEAT_SEV,
-	  .options = ARM_SMMU_OPT_MSIPOLL },
 	/* Another CPU takes the error before the submitter looks */
 	{ .name = "interrupt", .features = ARM_SMMU_FEAT_COHERENCY,
 	  .interrupt = true },
