@@ -22,5 +22,6 @@ extern const ATSCase ats_dma_cases[];
 extern const ATSCase ats_pasid_cases[];
 extern const ATSCase ats_machine_cases[];
 extern const ATSCase ats_dev_cases[];
+extern const ATSCase ats_dpc_cases[];
 
 #endif

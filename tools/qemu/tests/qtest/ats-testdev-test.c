@@ -4,8 +4,9 @@
  *
  * Every state that the command queue can be in while a CMD_SYNC waits for
  * Invalidate Completions, the checks of Translated transactions and Translation
- * Requests, PASIDs, two SMMUs, and the endpoint's own registers. The cases are
- * in the files ats-testdev-*.c beside this one, the helpers in libqos.
+ * Requests, PASIDs, two SMMUs, Downstream Port Containment, and the endpoint's
+ * own registers. The cases are in the files ats-testdev-*.c beside this one,
+ * the helpers in libqos.
  *
  * What this does not test: any driver. There is no guest CPU.
  */
@@ -30,7 +31,7 @@ int main(int argc, char **argv)
 {
     const ATSCase *const subjects[] = {
         ats_queue_cases, ats_dma_cases, ats_pasid_cases, ats_machine_cases,
-        ats_dev_cases,
+        ats_dev_cases, ats_dpc_cases,
     };
 
     g_test_init(&argc, &argv, NULL);

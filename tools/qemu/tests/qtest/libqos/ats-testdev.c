@@ -51,6 +51,8 @@ uint32_t atd_ext_cap(ATSBench *t, uint32_t sid, uint16_t id)
     while (pos) {
         uint32_t header = atd_cfg_readl(t, sid, pos);
 
+        /* No function: the list would have no end */
+        g_assert_cmphex(header, !=, UINT32_MAX);
         if (header && PCI_EXT_CAP_ID(header) == id) {
             return pos;
         }
