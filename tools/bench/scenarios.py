@@ -48,6 +48,7 @@ SLOW = {"icount": True, "icount_shift": 8}
 PORT = "pcie-root-port,id=port5,chassis=5,addr=6.0"
 PLUGGED = {"devices": (PORT, "ats-testdev,id=ep5,bus=port5,addr=0.0")}
 WITH_VFS = {"devices": (PORT, "ats-testdev,id=ep5,bus=port5,addr=0.0,vfs=2")}
+CONTAINED = {**SLOW, "devices": (PORT + ",dpc=on", *PLUGGED["devices"][1:])}
 TWINS = {"devices": (PORT, "ats-testdev,id=ep5,bus=port5,addr=0.0,multifunction=on",
                      "ats-testdev,id=ep6,bus=port5,addr=0.1")}
 
@@ -145,7 +146,10 @@ SCENARIOS = [
     # Long enough for the other CPU to come across it
     Scenario("reset-removed", "removed", True, 800_000, {}, (2,), RESET, (False,), PLUGGED),
     reset("aer", PLUGGED),
+    # Longer than what pciehp gives a recovery
+    Scenario("reset-dpc", "dpc", True, 10_000_000, {}, (1,), RESET, (False,), CONTAINED),
     reset("vf", WITH_VFS),
+    Scenario("reset-pulled-vfs", "pulled-vfs", True, REAL, {}, (1,), RESET, (False,), WITH_VFS),
     reset("rescan-dead"),
     # T = 10 s, and n more errors for the same CMD_SYNC
     Scenario("hw-timeout-10s", "one-dead-of-three", True, 10_000_000, msi=(False,), machine=SLOW,

@@ -88,6 +88,31 @@ static void arm_smmu_atc_test_reset_of_deaf(struct kunit *test)
 	fake_expect_seen(test, .syncs = 0);
 }
 
+/* Gone, or stopped by an error: it is not asked, and nothing is logged */
+static void arm_smmu_atc_test_block(struct kunit *test)
+{
+	unsigned int i;
+
+	fake_attach(test, 2);
+	fake_kill(test, 0);
+	for (i = 0; i < 10; i++) {
+		fake_forget_log(test);
+		arm_smmu_atc_block(fake_master(test, 0));
+		fake_expect_seen(test, .cfgi_stes = 1, .syncs = 1);
+		fake_expect_words(test, fake_master(test, 0),
+				  FAKE_STE_WORD_FENCED);
+
+		fake_forget_log(test);
+		fake_flush(test);
+		KUNIT_EXPECT_EQ(test, fake_count_atc_inv(test, 0), 0);
+		fake_expect_seen(test, .atc_invs = 1, .syncs = 1);
+
+		arm_smmu_atc_reset_done(fake_master(test, 0));
+		fake_expect_state(test, 0, ARM_SMMU_ATC_OK);
+	}
+	KUNIT_EXPECT_EQ(test, 0, fake_count_lines(test, 0, ""));
+}
+
 static void fake_reset_on_2nd_error(struct fake_smmu *fake)
 {
 	if (fake->errors == 2)
@@ -142,6 +167,7 @@ static struct kunit_case arm_smmu_atc_reset_cases[] = {
 	FAKE_CASE_MODES(reset_before_fence),
 	FAKE_CASE(reset_in_vain),
 	FAKE_CASE(reset_of_deaf),
+	FAKE_CASE_MODES(block),
 	FAKE_CASE_MODES(reset_during_retry),
 	FAKE_CASE_MODES(reset_during_fence),
 	{},

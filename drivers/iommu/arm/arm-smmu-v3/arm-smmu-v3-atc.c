@@ -294,9 +294,12 @@ static void arm_smmu_atc_log_fenced(struct irq_work *work)
  * the failure says nothing about its ATC. If the master is GONE, its STEs may
  * belong to another master.
  *
+ * With @timed_out, it is logged that @sid did not answer.
+ *
  * Returns false if the device was reset and the master was left alone.
  */
-static bool arm_smmu_atc_fence(struct arm_smmu_master *master, u32 gen, u32 sid)
+static bool arm_smmu_atc_fence(struct arm_smmu_master *master, u32 gen, u32 sid,
+			       bool timed_out)
 {
 	struct arm_smmu_atc_fence *fence = &master->fence;
 	struct arm_smmu_device *smmu = master->smmu;
@@ -315,6 +318,8 @@ static bool arm_smmu_atc_fence(struct arm_smmu_master *master, u32 gen, u32 sid)
 		raw_spin_unlock_irqrestore(&fence->lock, flags);
 		return true;
 	}
+	if (fence->state == ARM_SMMU_ATC_OK)
+		fence->timed_out = timed_out;
 	WRITE_ONCE(fence->state, ARM_SMMU_ATC_FENCING);
 	for (i = 0; i < master->num_streams; i++) {
 		u32 id = master->streams[i].id;
@@ -337,7 +342,8 @@ static bool arm_smmu_atc_fence(struct arm_smmu_master *master, u32 gen, u32 sid)
 		/* Pairs with the smp_rmb() in arm_smmu_atc_filter() */
 		atomic_inc_return(&smmu->nr_atc_fenced);
 		fence->sid = sid;
-		irq_work_queue(&fence->log_work);
+		if (fence->timed_out)
+			irq_work_queue(&fence->log_work);
 	}
 	raw_spin_unlock_irqrestore(&fence->lock, flags);
 
@@ -450,7 +456,7 @@ static void arm_smmu_atc_recover_sid(struct arm_smmu_device *smmu,
 			return;
 		}
 
-		if (arm_smmu_atc_fence(master, gen, sid))
+		if (arm_smmu_atc_fence(master, gen, sid, true))
 			return;
 	}
 }
@@ -567,9 +573,31 @@ EXPORT_SYMBOL_IF_KUNIT(arm_smmu_atc_lift);
 void arm_smmu_atc_reset_done(struct arm_smmu_master *master)
 {
 	if (arm_smmu_atc_lift(master, ARM_SMMU_ATC_OK))
-		master->fence.was_lifted = true;
+		master->fence.was_lifted = master->fence.timed_out;
 }
 EXPORT_SYMBOL_IF_KUNIT(arm_smmu_atc_reset_done);
+
+/**
+ * arm_smmu_atc_block() - Fence a master whose device cannot answer
+ * @master: the master
+ *
+ * For a device that is gone, or that was reset by an event: do not ask it. A
+ * flush that waits for the device already goes on waiting until the SMMU reports
+ * the timeout.
+ *
+ * Context: Process context, without the group mutex. Waits for the CMD_SYNC of
+ * the fence, which is behind the CMD_ATC_INVs that are outstanding.
+ */
+void arm_smmu_atc_block(struct arm_smmu_master *master)
+{
+	u32 gen;
+
+	/* A reset that is done meanwhile has lifted the fence: begin anew */
+	do {
+		gen = READ_ONCE(master->fence.gen);
+	} while (!arm_smmu_atc_fence(master, gen, 0, false));
+}
+EXPORT_SYMBOL_IF_KUNIT(arm_smmu_atc_block);
 
 /**
  * arm_smmu_atc_init_master() - Prepare a master for being fenced

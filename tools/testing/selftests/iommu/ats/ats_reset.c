@@ -483,6 +483,30 @@ static void then_pulled(int ep)
 	case_after();
 }
 
+/*
+ * A PF and its VFs are pulled, all of which use ATS. The kernel knows that they
+ * are gone, and asks none of them. If it did, each would cost the time that it
+ * takes the SMMU to give up.
+ */
+static void then_pulled_vfs(int ep)
+{
+	__u64 began;
+	bool ok;
+	int i;
+
+	ok = sysfs_reset(ep) && healed(ep) && healed(PLUGGED) && healed(VF(1));
+	began = now_ns();
+	meanwhile_pull(PLUGGED);
+	for (i = 0; i < 2000 && there(PLUGGED); i++)
+		nap();
+	began = now_ns() - began;
+	ksft_print_msg("pulled.ns=%llu\n", began);
+	ok &= !there(PLUGGED) && !there(VF(0)) && !there(VF(1));
+	ksft_test_result(ok && began < limit_ns(),
+			 "their removal asks none of them\n");
+	case_after();
+}
+
 static int bus_fd;			/* reset_subordinate of the port */
 static bool removed;
 static unsigned int refused;
@@ -574,6 +598,73 @@ static void then_aer(int ep)
 			 "error recovery brings ATS back\n");
 }
 
+/* The offset of the DPC capability of the endpoint's port, or 0 */
+static int dpc_cap(int fd)
+{
+	__u32 header = 0;
+	int pos;
+
+	for (pos = 0x100; pos; pos = header >> 20) {
+		if (pread(fd, &header, 4, pos) != 4)
+			return 0;
+		if (PCI_EXT_CAP_ID(header) == PCI_EXT_CAP_ID_DPC)
+			return pos;
+	}
+	return 0;
+}
+
+static bool contained(int fd, int cap)
+{
+	__u16 status = PCI_EXP_DPC_STATUS_TRIGGER;
+
+	return pread(fd, &status, 2, cap + PCI_EXP_DPC_STATUS) != 2 ||
+	       status & PCI_EXP_DPC_STATUS_TRIGGER;
+}
+
+#define DPC_CTL_SW_TRIGGER	0x40	/* not in linux/pci_regs.h */
+#define DPC_SECONDS	4		/* what pciehp gives a recovery */
+
+/*
+ * The port takes the link down, because software asks for it, and the kernel
+ * recovers. The endpoint's driver unmaps meanwhile, when nothing below the port
+ * can answer.
+ */
+static void then_dpc(int ep)
+{
+	__u64 resets, began;
+	int fd, cap, i;
+	char path[96];
+	__u16 ctl;
+	bool ok;
+
+	ok = sysfs_reset(ep) && healed(ep);
+	resets = counter(ep, ATD_RESETS);
+	map_dma(alloc_buf(1), ep);
+	ats_sysfs(path, sizeof(path), ep, "../config");
+	fd = open(path, O_RDWR);
+	cap = dpc_cap(fd);
+	ok &= cap && pread(fd, &ctl, 2, cap + PCI_EXP_DPC_CTL) == 2;
+	ctl |= DPC_CTL_SW_TRIGGER;
+	began = now_ns();
+	ok &= pwrite(fd, &ctl, 2, cap + PCI_EXP_DPC_CTL) == 2;
+	/* The kernel may have dealt with it by now */
+	for (i = 0; i < 5000; i++) {
+		if (!contained(fd, cap) && ats_is_on(ep))
+			break;
+		nap();
+	}
+	began = now_ns() - began;
+	ksft_print_msg("dpc.ns=%llu\n", began);
+	ksft_test_result(ok && began < DPC_SECONDS * 1000000000ULL,
+			 "the recovery from containment asks nobody\n");
+	close(fd);
+	/* What follows the driver's part of it */
+	for (i = 0; i < 40; i++)
+		nap();
+	ok = counter(ep, ATD_RESETS) > resets;
+	ksft_test_result(ok && healed(ep), "the recovery brings ATS back\n");
+}
+
 /* What a PF and its VFs share is no ATC, and an FLR of a VF is the VF's alone */
 static void then_vf(int ep)
 {
@@ -635,6 +726,22 @@ static const char *no_injection(void)
 	return why;
 }
 
+static const char *no_dpc(void)
+{
+	const char *why = no_bus_reset();
+	char path[96];
+	int fd;
+
+	if (why)
+		return why;
+	ats_sysfs(path, sizeof(path), PLUGGED, "../config");
+	fd = open(path, O_RDWR);
+	if (!dpc_cap(fd))
+		why = "the port of endpoint 5 has no DPC";
+	close(fd);
+	return why;
+}
+
 static const char *no_second_cpu(void)
 {
 	return sysconf(_SC_NPROCESSORS_ONLN) < 2 ? "needs 2 CPUs" : NULL;
@@ -682,10 +789,16 @@ static const struct scenario scenarios[] = {
 	{ { "aer", "a fatal error, and the recovery from it" },
 	  .missing = no_injection, .dead = EP(PLUGGED), .ep = PLUGGED,
 	  .then = then_aer, .cases = 1 },
+	{ { "dpc", "its port contains it" },
+	  .missing = no_dpc, .dead = EP(PLUGGED), .ep = PLUGGED,
+	  .then = then_dpc, .cases = 2 },
 	{ { "removed", "a reset of its bus while it is being removed" },
 	  .missing = no_slot, .dead = EP(PLUGGED), .ep = PLUGGED,
 	  .then = then_removed, .cases = 2 },
-	/* The last one: no rescan brings the endpoint back */
+	/* The last ones: no rescan brings the endpoint back */
+	{ { "pulled-vfs", "a PF and its VFs, removed by surprise" },
+	  .missing = no_vfs, .vfs = "2", .dead = EP(VF(0)), .ep = VF(0),
+	  .then = then_pulled_vfs, .cases = 2 },
 	{ { "pulled", "removed by surprise, during the flush" },
 	  .missing = no_slot, .dead = EP(DEAD) | EP(PLUGGED), .ep = PLUGGED,
 	  .meanwhile = meanwhile_pull, .then = then_pulled, .cases = 2 },

@@ -918,15 +918,22 @@ static int atd_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	return -ENODEV;
 }
 
+static unsigned int atd_nr_of(const struct atd_ep *ep)
+{
+	unsigned int nr;
+
+	for (nr = 0; atd_eps[nr] != ep; nr++)
+		;
+	return nr;
+}
+
 static void atd_remove(struct pci_dev *pdev)
 {
 	struct atd_ep *ep = pci_get_drvdata(pdev);
 	unsigned int i, nr;
 
 	guard(rwsem_write)(&atd_rwsem);
-	for (nr = 0; atd_eps[nr] != ep; nr++)
-		;
-
+	nr = atd_nr_of(ep);
 	atd_silence(ep);
 	atd_drop_pasids(nr);
 	for (i = 0; i < atd_nr_bufs; i++) {
@@ -961,10 +968,22 @@ static void atd_reset_done(struct pci_dev *pdev)
 		pci_err(pdev, "does not answer after the reset\n");
 }
 
-/* Error recovery: nothing of the endpoint's is worth saving, have it reset */
+/*
+ * Error recovery: nothing of the endpoint's is worth saving, have it reset. As
+ * many drivers do, give back here what is mapped for the endpoint.
+ */
 static pci_ers_result_t atd_error_detected(struct pci_dev *pdev,
 					   pci_channel_state_t state)
 {
+	struct atd_ep *ep = pci_get_drvdata(pdev);
+	unsigned int i;
+
+	guard(rwsem_read)(&atd_rwsem);
+	for (i = 0; i < atd_nr_bufs; i++) {
+		guard(mutex)(&atd_bufs[i].lock);
+		if (atd_bufs[i].ep == atd_nr_of(ep))
+			atd_buf_unmap(&atd_bufs[i]);
+	}
 	return state == pci_channel_io_perm_failure ?
 		       PCI_ERS_RESULT_DISCONNECT : PCI_ERS_RESULT_NEED_RESET;
 }
