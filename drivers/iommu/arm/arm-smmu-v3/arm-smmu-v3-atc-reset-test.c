@@ -147,6 +147,29 @@ static void fake_reset_before_cfgi(struct fake_smmu *fake,
 	arm_smmu_atc_lift(&fake->masters[0].master, ARM_SMMU_ATC_OK);
 }
 
+static void fake_reset_once_before_cfgi(struct fake_smmu *fake,
+					const struct arm_smmu_cmd *cmd)
+{
+	if (fake_cmd_op(cmd) != CMDQ_OP_CFGI_STE)
+		return;
+
+	fake->before_cmd = NULL;
+	fake_reset_before_cfgi(fake, cmd);
+}
+
+/* It is gone after that reset, too */
+static void arm_smmu_atc_test_reset_during_block(struct kunit *test)
+{
+	struct fake_smmu *fake = test->priv;
+
+	fake_attach(test, 1);
+	fake->before_cmd = fake_reset_once_before_cfgi;
+	arm_smmu_atc_block(fake_master(test, 0));
+	fake_expect_seen(test, .cfgi_stes = 2, .syncs = 2);
+	fake_expect_state(test, 0, ARM_SMMU_ATC_FENCED);
+	fake_expect_words(test, fake_master(test, 0), FAKE_STE_WORD_FENCED);
+}
+
 static void arm_smmu_atc_test_reset_during_fence(struct kunit *test)
 {
 	struct fake_smmu *fake = test->priv;
@@ -170,6 +193,7 @@ static struct kunit_case arm_smmu_atc_reset_cases[] = {
 	FAKE_CASE_MODES(block),
 	FAKE_CASE_MODES(reset_during_retry),
 	FAKE_CASE_MODES(reset_during_fence),
+	FAKE_CASE_MODES(reset_during_block),
 	{},
 };
 

@@ -590,12 +590,13 @@ EXPORT_SYMBOL_IF_KUNIT(arm_smmu_atc_reset_done);
  */
 void arm_smmu_atc_block(struct arm_smmu_master *master)
 {
-	u32 gen;
+	struct arm_smmu_atc_fence *fence = &master->fence;
 
-	/* A reset that is done meanwhile has lifted the fence: begin anew */
+	/* A reset that is done meanwhile lifts the fence: begin anew */
 	do {
-		gen = READ_ONCE(master->fence.gen);
-	} while (!arm_smmu_atc_fence(master, gen, 0, false));
+		arm_smmu_atc_fence(master, READ_ONCE(fence->gen), 0, false);
+	} while (READ_ONCE(fence->state) != ARM_SMMU_ATC_FENCED &&
+		 READ_ONCE(fence->state) != ARM_SMMU_ATC_GONE);
 }
 EXPORT_SYMBOL_IF_KUNIT(arm_smmu_atc_block);
 

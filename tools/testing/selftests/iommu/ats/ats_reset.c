@@ -656,7 +656,7 @@ static void then_dpc(int ep)
 	began = now_ns() - began;
 	ksft_print_msg("dpc.ns=%llu\n", began);
 	ksft_test_result(ok && began < DPC_SECONDS * 1000000000ULL,
-			 "the recovery from containment asks nobody\n");
+			 "the recovery from containment asks no device\n");
 	close(fd);
 	/* What follows the driver's part of it */
 	for (i = 0; i < 40; i++)
