@@ -19,6 +19,7 @@
 #include "qemu/main-loop.h"
 #include "qapi/error.h"
 #include "hw/pci/pci.h"
+#include "hw/pci/pci_bridge.h"
 #include "hw/pci/pci_bus.h"
 #include "hw/arm/smmuv3.h"
 #include "migration/blocker.h"
@@ -119,6 +120,21 @@ static void smmuv3_ats_timeout(void *opaque)
     smmuv3_cmdq_consume(s);
 }
 
+/*
+ * Is there no link below the port above @bus? Such a port drops a posted request
+ * and reports no error (PCI Express 6.0, 2.9.1), so nothing ever answers it.
+ */
+static bool link_is_down(PCIBus *bus)
+{
+    PCIDevice *port = pci_bridge_get_device(bus);
+
+    if (!port || !pci_is_express_downstream_port(port)) {
+        return false;
+    }
+    return !(pci_get_word(port->config + port->exp.exp_cap + PCI_EXP_LNKSTA) &
+             PCI_EXP_LNKSTA_DLLLA);
+}
+
 /**
  * smmuv3_ats_cmd_atc_inv - send the Invalidate Request of a CMD_ATC_INV
  *
@@ -186,6 +202,9 @@ SMMUv3ATSCmdStatus smmuv3_ats_cmd_atc_inv(SMMUv3State *s, struct Cmd *cmd)
     inv = g_new(SMMUv3ATSInv, 1);
     *inv = (SMMUv3ATSInv) { .sdev = sdev, .sid = sid, .tag = req.tag };
     QTAILQ_INSERT_TAIL(&ats->invs, inv, next);
+    if (!pdev && sdev && link_is_down(sdev->bus)) {
+        return SMMU_ATS_CMD_DONE;
+    }
     if (!pci_ats_invalidate(pdev, &req)) {
         /* 3.9.1.5: an Unsupported Request completes it, without error */
         trace_smmuv3_atc_inv_done(now_ns(), sid);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * QTest for ATS: Downstream Port Containment in the root port above a function
+ * QTest for ATS: Downstream Port Containment in the root port above a function, and
+ * a slot whose card was pulled
  */
 
 #include "qemu/osdep.h"
@@ -348,6 +349,24 @@ static void test_empty_slot(ATSBench *t)
     g_assert_false(link_active(t));
 }
 
+/* A card that was pulled answers nothing, and the port reports no error */
+static void test_pulled(ATSBench *t)
+{
+    uint32_t exp = atd_cap(t, SID_PORT, PCI_CAP_ID_EXP);
+    const uint16_t off = PCI_EXP_SLTCTL_PIC | PCI_EXP_SLTCTL_PCC;
+
+    expect_answered(t, SID_E, 0, SIZE_ALL);
+    expect_answered(t, SID_F, 0, SIZE_ALL);
+    atd_cfg_writew(t, SID_PORT, exp + PCI_EXP_SLTCTL, off);
+    g_assert_false(link_active(t));
+    for (uint32_t sid = SID_E; sid <= SID_F; sid++) {
+        smmu_invalidate(t, sid, 0, SIZE_ALL);
+        expect_exact_timeout(t, t->prod - 1);
+        expect_recovery(t);
+    }
+    expect_answered(t, SID_A, 0, SIZE_ALL);
+}
+
 const ATSCase ats_dpc_cases[] = {
     { "/ats/dpc/registers", test_registers, PORT ",dpc=on" BELOW, setup },
     { "/ats/dpc/default", test_default, PORT BELOW, setup },
@@ -359,5 +378,6 @@ const ATSCase ats_dpc_cases[] = {
     { "/ats/dpc/interrupt", test_interrupt, PORT ",dpc=on" BELOW, setup },
     { "/ats/dpc/system-reset", test_system_reset, PORT ",dpc=on" BELOW, setup },
     { "/ats/dpc/empty-slot", test_empty_slot, PORT ",dpc=on", setup_port },
+    { "/ats/slot/pulled", test_pulled, PORT BELOW, setup },
     { }
 };

@@ -791,7 +791,7 @@ static const struct scenario scenarios[] = {
 	  .then = then_aer, .cases = 1 },
 	{ { "dpc", "its port contains it" },
 	  .missing = no_dpc, .dead = EP(PLUGGED), .ep = PLUGGED,
-	  .then = then_dpc, .cases = 2 },
+	  .alone = true, .then = then_dpc, .cases = 2 },
 	{ { "removed", "a reset of its bus while it is being removed" },
 	  .missing = no_slot, .dead = EP(PLUGGED), .ep = PLUGGED,
 	  .then = then_removed, .cases = 2 },
