@@ -73,7 +73,7 @@ static void arm_smmu_atc_test_reset_of_deaf(struct kunit *test)
 	fake_fence(test, 0);
 	master = fake_master(test, 0);
 	kmsg_dump_rewind(&fake->kmsg);
-	arm_smmu_atc_reset_done(master);
+	arm_smmu_atc_reset_done(master, 0);
 	fake_expect_seen(test, .syncs = 0);
 
 	arm_smmu_atc_inv_master(master, IOMMU_NO_PASID);
@@ -86,6 +86,21 @@ static void arm_smmu_atc_test_reset_of_deaf(struct kunit *test)
 	fake_forget_log(test);
 	arm_smmu_atc_inv_master(master, IOMMU_NO_PASID);
 	fake_expect_seen(test, .syncs = 0);
+}
+
+/* Said for a fenced device only */
+static void arm_smmu_atc_test_reset_fails(struct kunit *test)
+{
+	fake_attach(test, 2);
+	arm_smmu_atc_reset_done(fake_master(test, 0), -ENOTTY);
+	KUNIT_EXPECT_EQ(test, 0, fake_count_lines(test, 0, ""));
+	fake_expect_state(test, 0, ARM_SMMU_ATC_OK);
+
+	fake_fence(test, 0);
+	arm_smmu_atc_reset_done(fake_master(test, 0), -ENOTTY);
+	KUNIT_EXPECT_EQ(test, 1,
+			fake_count_lines(test, 0, "could not be reset: -25"));
+	fake_expect_state(test, 0, ARM_SMMU_ATC_FENCED);
 }
 
 /* Gone, or stopped by an error: it is not asked, and nothing is logged */
@@ -107,7 +122,7 @@ static void arm_smmu_atc_test_block(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, fake_count_atc_inv(test, 0), 0);
 		fake_expect_seen(test, .atc_invs = 1, .syncs = 1);
 
-		arm_smmu_atc_reset_done(fake_master(test, 0));
+		arm_smmu_atc_reset_done(fake_master(test, 0), 0);
 		fake_expect_state(test, 0, ARM_SMMU_ATC_OK);
 	}
 	KUNIT_EXPECT_EQ(test, 0, fake_count_lines(test, 0, ""));
@@ -190,6 +205,7 @@ static struct kunit_case arm_smmu_atc_reset_cases[] = {
 	FAKE_CASE_MODES(reset_before_fence),
 	FAKE_CASE(reset_in_vain),
 	FAKE_CASE(reset_of_deaf),
+	FAKE_CASE(reset_fails),
 	FAKE_CASE_MODES(block),
 	FAKE_CASE_MODES(reset_during_retry),
 	FAKE_CASE_MODES(reset_during_fence),

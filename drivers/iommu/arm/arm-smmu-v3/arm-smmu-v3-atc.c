@@ -559,10 +559,11 @@ bool arm_smmu_atc_lift(struct arm_smmu_master *master,
 EXPORT_SYMBOL_IF_KUNIT(arm_smmu_atc_lift);
 
 /**
- * arm_smmu_atc_reset_done() - The device of a master was reset
+ * arm_smmu_atc_reset_done() - A reset of the device of a master is over
  * @master: the master
+ * @result: 0 if the device was reset, a negative error code if it was not
  *
- * Lift the fence. The device gets EATS and ATS back from the next attach, if it
+ * If it was reset, lift the fence. The device gets EATS and ATS back from the next attach, if it
  * then answers, see arm_smmu_attach_prepare(). A failure of a command that was
  * sent before the reset no longer counts: a flush in progress compares the
  * generations, with any array of invalidations that it may hold.
@@ -570,8 +571,15 @@ EXPORT_SYMBOL_IF_KUNIT(arm_smmu_atc_lift);
  * Context: Process context, with the group mutex held. The RID, and all PASIDs,
  * are blocked.
  */
-void arm_smmu_atc_reset_done(struct arm_smmu_master *master)
+void arm_smmu_atc_reset_done(struct arm_smmu_master *master, int result)
 {
+	if (result) {
+		if (READ_ONCE(master->fence.state) != ARM_SMMU_ATC_OK)
+			dev_warn(master->dev,
+				 "could not be reset: %d, ATS stays off\n", result);
+		return;
+	}
+
 	if (arm_smmu_atc_lift(master, ARM_SMMU_ATC_OK))
 		master->fence.was_lifted = master->fence.timed_out;
 }

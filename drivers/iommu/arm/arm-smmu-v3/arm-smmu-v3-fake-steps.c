@@ -337,7 +337,7 @@ void fake_reset(struct fake_smmu *fake, struct arm_smmu_master *master)
 
 	for (i = 0; i < master->num_streams; i++)
 		WRITE_ONCE(fake->sids[master->streams[i].id].timeouts, 0);
-	arm_smmu_atc_reset_done(master);
+	arm_smmu_atc_reset_done(master, 0);
 	for (i = 0; i < master->num_streams; i++)
 		for (j = 0; j < 64; j++)
 			clear_bit(j, fake->sids[master->streams[i].id].cached);

@@ -98,6 +98,7 @@ struct ATSTestDev {
     PendingInv pending[INV_QUEUE_DEPTH];
     QEMUTimer *inv_timer;
     uint32_t answers_left;      /* ATD_INV_STOP_AFTER */
+    bool captured;              /* it knows its bus number */
 
     /* the hammer */
     QEMUTimer *hammer_timer;
@@ -471,6 +472,12 @@ static void inv_receive(ATSTestDev *d, const PCIATSInvalidateReq *req)
         keep = true;
         action = "ignored";
     }
+    /* The answer carries a wrong ID, and the IOMMU knows no such request */
+    if (answer && !d->captured) {
+        d->inv_ignored++;
+        answer = false;
+        action = "answered in vain";
+    }
     if (!keep) {
         atc_invalidate(&d->atc, req, d->pasid_strict);
     }
@@ -688,7 +695,10 @@ static void function_reset(ATSTestDev *d)
 
 static void ats_testdev_reset_hold(Object *obj, ResetType type)
 {
-    function_reset(ATS_TESTDEV(obj));
+    ATSTestDev *d = ATS_TESTDEV(obj);
+
+    function_reset(d);
+    d->captured = false;
 }
 
 /*
@@ -938,6 +948,8 @@ static void ats_testdev_config_write(PCIDevice *pdev, uint32_t addr,
     if (was_down && !powered_down(d)) {
         pci_device_reset(pdev);
     }
+    /* 2.2.6.2. Neither an FLR nor a change of power takes it back */
+    d->captured = true;
 }
 
 /*

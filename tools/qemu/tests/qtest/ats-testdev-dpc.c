@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * QTest for ATS: Downstream Port Containment in the root port above a function, and
- * a slot whose card was pulled
+ * QTest for ATS: a root port above a function contains it, loses its card, or
+ * resets it
  */
 
 #include "qemu/osdep.h"
@@ -367,6 +367,26 @@ static void test_pulled(ATSBench *t)
     expect_answered(t, SID_A, 0, SIZE_ALL);
 }
 
+/* The answer needs an ID, which a reset of the bus takes away */
+static void test_bus_number(ATSBench *t)
+{
+    expect_answered(t, SID_E, 0, SIZE_ALL);
+    atd_cfg_writew(t, SID_PORT, PCI_BRIDGE_CONTROL, PCI_BRIDGE_CTL_BUS_RESET);
+    atd_cfg_writew(t, SID_PORT, PCI_BRIDGE_CONTROL, 0);
+
+    g_assert_cmphex(atd_cfg_readw(t, SID_E, PCI_COMMAND), ==, 0);
+    smmu_invalidate(t, SID_E, 0, SIZE_ALL);
+    expect_exact_timeout(t, t->prod - 1);
+    expect_recovery(t);
+
+    /* Each function for itself; the value does not matter */
+    atd_cfg_writew(t, SID_E, PCI_COMMAND, 0);
+    expect_answered(t, SID_E, 0, SIZE_ALL);
+    smmu_invalidate(t, SID_F, 0, SIZE_ALL);
+    expect_exact_timeout(t, t->prod - 1);
+    expect_recovery(t);
+}
+
 const ATSCase ats_dpc_cases[] = {
     { "/ats/dpc/registers", test_registers, PORT ",dpc=on" BELOW, setup },
     { "/ats/dpc/default", test_default, PORT BELOW, setup },
@@ -378,6 +398,7 @@ const ATSCase ats_dpc_cases[] = {
     { "/ats/dpc/interrupt", test_interrupt, PORT ",dpc=on" BELOW, setup },
     { "/ats/dpc/system-reset", test_system_reset, PORT ",dpc=on" BELOW, setup },
     { "/ats/dpc/empty-slot", test_empty_slot, PORT ",dpc=on", setup_port },
-    { "/ats/slot/pulled", test_pulled, PORT BELOW, setup },
+    { "/ats/port/pulled", test_pulled, PORT BELOW, setup },
+    { "/ats/port/bus-number", test_bus_number, PORT BELOW, setup },
     { }
 };
