@@ -74,6 +74,21 @@ static void arm_smmu_atc_test_queue_error_to_owner(struct kunit *test)
 	fake_expect_no_errs_left(test);
 }
 
+/* Of the CPUs that wait, another one has read GERROR just now */
+static void arm_smmu_atc_test_queue_check_in_turn(struct kunit *test)
+{
+	struct fake_smmu *fake = test->priv;
+	atomic64_t *next = &fake->smmu.cmdq.next_check;
+	ktime_t turn = ktime_add_ms(ktime_get(), 100);
+
+	fake_attach(test, 1);
+	fake_kill(test, 0);
+	atomic64_set(next, turn);
+	fake_expect_atc_inv(test, 0, -ETIMEDOUT);
+	KUNIT_EXPECT_TRUE(test, ktime_after(ktime_get(), turn));
+	KUNIT_EXPECT_GT(test, atomic64_read(next), turn);
+}
+
 /*
  * An error at any place of a list is its owner's, across the end of the queue.
  * The last place is that of the CMD_SYNC. With MSIs this takes two seconds,
@@ -758,6 +773,7 @@ static struct kunit_case arm_smmu_atc_queue_cases[] = {
 	FAKE_CASE(take_service_failure),
 	FAKE_CASE_MODES(queue_healthy),
 	FAKE_CASE_MODES(queue_error_to_owner),
+	FAKE_CASE(queue_check_in_turn),
 	FAKE_CASE_MODES(queue_error_in_wrap),
 	FAKE_CASE_MODES(queue_error_behind_list),
 	FAKE_CASE_MODES(queue_stale_error),
