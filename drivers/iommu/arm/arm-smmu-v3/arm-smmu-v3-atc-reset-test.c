@@ -128,6 +128,16 @@ static void arm_smmu_atc_test_block(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, fake_count_lines(test, 0, ""));
 }
 
+/* Its Stream IDs may be another master's by now */
+static void arm_smmu_atc_test_block_gone(struct kunit *test)
+{
+	fake_attach(test, 1);
+	arm_smmu_atc_lift(fake_master(test, 0), ARM_SMMU_ATC_GONE);
+	arm_smmu_atc_block(fake_master(test, 0));
+	fake_expect_seen(test, .syncs = 0);
+	fake_expect_state(test, 0, ARM_SMMU_ATC_GONE);
+}
+
 static void fake_reset_on_2nd_error(struct fake_smmu *fake)
 {
 	if (fake->errors == 2)
@@ -207,6 +217,7 @@ static struct kunit_case arm_smmu_atc_reset_cases[] = {
 	FAKE_CASE(reset_of_deaf),
 	FAKE_CASE(reset_fails),
 	FAKE_CASE_MODES(block),
+	FAKE_CASE(block_gone),
 	FAKE_CASE_MODES(reset_during_retry),
 	FAKE_CASE_MODES(reset_during_fence),
 	FAKE_CASE_MODES(reset_during_block),
