@@ -33,6 +33,20 @@ static void fake_expect_atc_inv(struct kunit *test, unsigned int i, int ret)
 	KUNIT_EXPECT_EQ(test, ret, fake_issue_atc_inv(test, i));
 }
 
+/* A CMD_ATC_INV of a submitter that does not wait for it */
+static void fake_leave_atc_inv(struct kunit *test, unsigned int i)
+{
+	struct arm_smmu_cmd cmd =
+		arm_smmu_make_cmd_atc_inv_all(FAKE_FIRST_SID + i, 0);
+	struct fake_smmu *fake = test->priv;
+
+	fake_cpu_or_skip(test);
+	KUNIT_EXPECT_EQ(test, 0,
+			arm_smmu_cmdq_issue_cmdlist(&fake->smmu,
+						    &fake->smmu.cmdq, &cmd, 1,
+						    false));
+}
+
 /* Go round until the next list begins in slot @idx */
 static void fake_go_to_slot(struct kunit *test, u32 idx)
 {
@@ -133,6 +147,25 @@ static void arm_smmu_atc_test_queue_stale_error(struct kunit *test)
 	fake_expect_no_errs_left(test);
 }
 
+/* The same with two errors of one command, which is a CMD_SYNC after the first */
+static void arm_smmu_atc_test_queue_stale_errors(struct kunit *test)
+{
+	struct fake_smmu *fake = test->priv;
+	int i;
+
+	fake_attach(test, 1);
+	fake_kill(test, 0);
+	fake_fault(test, 2, FAKE_ILLEGAL);
+	fake_leave_atc_inv(test, 0);
+	fake_expect_no_sync(test, 3);
+	fake_expect_sync(test, 1, 0);
+	KUNIT_EXPECT_EQ(test, fake->smmu.cmdq.nr_errs, 2);
+
+	for (i = 0; i < FAKE_Q_ENTS / 32; i++)
+		fake_expect_sync(test, 31, 0);
+	fake_expect_no_errs_left(test);
+}
+
 /* Hold the lock of the errors until the other thread is done, or for 2 s */
 static int fake_lock_thread(struct fake_thread *thread)
 {
@@ -191,6 +224,27 @@ static void arm_smmu_atc_test_queue_error_twice(struct kunit *test)
 	fake_expect_sync(test, 1, 0);
 }
 
+/*
+ * The CMD_SYNC of a list waits for the CMD_ATC_INVs in front of the list, too. A
+ * command of the list that was not executed is what its submitter has to know.
+ */
+static void arm_smmu_atc_test_queue_timeout_of_others(struct kunit *test)
+{
+	fake_attach(test, 1);
+	fake_kill(test, 0);
+	fake_leave_atc_inv(test, 0);
+	fake_expect_sync(test, 3, -ETIMEDOUT);
+
+	/* What replaces the second of its commands waits for the device */
+	fake_fault(test, 2, FAKE_ILLEGAL);
+	fake_leave_atc_inv(test, 0);
+	fake_expect_sync(test, 3, -EIO);
+	fake_expect_seen(test, .atc_invs = 2, .tlbis = 3 + 2, .syncs = 1 + 2,
+			 .errors = 1 + 2);
+	fake_expect_no_errs_left(test);
+	fake_expect_sync(test, 3, 0);
+}
+
 /* The same CMD_SYNC stops the queue again and again, and completes at last */
 FAKE_SCENARIO(queue_sticky, .dead = { 0, 1 }, .sticky = 5,
 	      .seen = { .atc_invs = 1, .cfgi_stes = 1, .syncs = 2,
@@ -239,6 +293,81 @@ static void arm_smmu_atc_test_queue_illegal(struct kunit *test)
 	fake_expect_sync(test, 3, -EIO);
 	/* The illegal one was made a CMD_SYNC, so that the queue can go on */
 	fake_expect_seen(test, .tlbis = 2, .syncs = 2, .errors = 1);
+}
+
+/* Expect two CMD_SYNCs that signal by @cs, and the first for an illegal command */
+static void fake_expect_replaced(struct kunit *test, struct arm_smmu_cmdq *cmdq,
+				 u32 cs)
+{
+	struct arm_smmu_cmd cmd =
+		arm_smmu_make_cmd_tlbi(CMDQ_OP_TLBI_NH_ASID, 0, 0);
+	struct fake_smmu *fake = test->priv;
+	unsigned int i;
+
+	fake_cpu_or_skip(test);
+	fake_forget_log(test);
+	fake_fault(test, 0, FAKE_ILLEGAL);
+	KUNIT_EXPECT_EQ(test, -EIO,
+			arm_smmu_cmdq_issue_cmdlist(&fake->smmu, cmdq, &cmd, 1,
+						    true));
+	fake_expect_seen(test, .syncs = 2, .errors = 1);
+	for (i = 0; i < 2; i++) {
+		u32 found = FIELD_GET(CMDQ_SYNC_0_CS,
+				      fake->log[i].cmd.data[0]);
+
+		KUNIT_EXPECT_EQ(test, found, cs);
+	}
+}
+
+/*
+ * What replaces an illegal command signals as the CMD_SYNCs of the queue do. That
+ * of a VCMDQ cannot send an event.
+ */
+static void arm_smmu_atc_test_queue_illegal_signal(struct kunit *test)
+{
+	struct fake_smmu *fake = test->priv;
+
+	fake_add_queue(test, &fake_cmdq2_ops);
+	fake_expect_replaced(test, &fake->cmdq2, CMDQ_SYNC_0_CS_SEV);
+	fake->smmu.options |= ARM_SMMU_OPT_TEGRA241_CMDQV;
+	fake_expect_replaced(test, &fake->smmu.cmdq, CMDQ_SYNC_0_CS_SEV);
+	fake_expect_replaced(test, &fake->cmdq2, CMDQ_SYNC_0_CS_NONE);
+}
+
+static void fake_expect_logged(struct kunit *test, unsigned int n,
+			       const char *what)
+{
+	struct fake_smmu *fake = test->priv;
+
+	irq_work_sync(&fake->smmu.cmdq.err_work);
+	KUNIT_EXPECT_EQ(test, n, fake_count_log(test, fake->smmu.dev, what));
+}
+
+/* Of many errors in one moment the first four are logged, the others counted */
+static void arm_smmu_atc_test_queue_errors_logged(struct kunit *test)
+{
+	struct fake_smmu *fake = test->priv;
+
+	if (!IS_ENABLED(CONFIG_PRINTK))
+		kunit_skip(test, "needs a kernel log");
+
+	/* There is no such code: it is as for an illegal command */
+	fake_fault(test, 0, 7);
+	fake_expect_sync(test, 1, -EIO);
+	fake_expect_logged(test, 1, "CMDQ error (cons 0x07000000): Unknown");
+	fake_expect_logged(test, 1, "skipped command in error state");
+	fake_expect_logged(test, 2, "\t0x");
+	fake_expect_logged(test, 0, "0 more CMDQ errors");
+
+	/* One submitter takes them all, with IRQs off until it returns */
+	fake_forget_log(test);
+	fake_attach(test, 1);
+	fake_kill(test, 0);
+	fake->sticky = 5;
+	fake_expect_atc_inv(test, 0, -ETIMEDOUT);
+	KUNIT_EXPECT_EQ(test, fake->errors, 1 + 5);
+	fake_expect_logged(test, 4, "CMDQ error (cons 0x03000003): ATC inv");
+	fake_expect_logged(test, 1, "2 more CMDQ errors");
 }
 
 static void arm_smmu_atc_test_queue_abort(struct kunit *test)
@@ -404,6 +533,54 @@ static void arm_smmu_atc_test_service_failure_gbpa_busy(struct kunit *test)
 	fake->before_cmd = fake_fail_at;
 	fake_expect_sync(test, 1, -ENODEV);
 	fake_expect_stopped(test);
+}
+
+/*
+ * It has failed, and does not react: it aborts by itself what devices do, as long
+ * as it is enabled. Nothing is written to GBPA during an update, and SMMUEN is not
+ * cleared before the update has ended.
+ */
+static void fake_expect_stop_of_stuck(struct kunit *test, u32 gbpa, u32 cr0)
+{
+	struct fake_smmu *fake = test->priv;
+	void __iomem *base = fake->smmu.base;
+
+	fake_cpu_or_skip(test);
+	writel(GERROR_SFM_ERR, fake->smmu.cmdq.gerror_reg);
+	arm_smmu_stop(&fake->smmu);
+	KUNIT_EXPECT_EQ(test, fake->smmu.stopped, ARM_SMMU_STOPPED);
+	KUNIT_EXPECT_EQ(test, readl(base + ARM_SMMU_GBPA), gbpa);
+	KUNIT_EXPECT_EQ(test, readl(base + ARM_SMMU_CR0) & CR0_SMMUEN, cr0);
+	KUNIT_EXPECT_TRUE(test, readl(base + ARM_SMMU_CR0ACK) & CR0_SMMUEN);
+	fake_expect_sync(test, 1, -ENODEV);
+}
+
+static void arm_smmu_atc_test_service_failure_gbpa_stuck(struct kunit *test)
+{
+	struct fake_smmu *fake = test->priv;
+
+	fake->gbpa_busy_until = KTIME_MAX;
+	fake_expect_stop_of_stuck(test, GBPA_ABORT | GBPA_UPDATE, CR0_SMMUEN);
+}
+
+static void arm_smmu_atc_test_service_failure_gbpa_never(struct kunit *test)
+{
+	struct fake_smmu *fake = test->priv;
+
+	fake_cpu_or_skip(test);
+	fake->gbpa_busy_until = KTIME_MAX;
+	writel(GBPA_UPDATE, fake->smmu.base + ARM_SMMU_GBPA);
+	while (READ_ONCE(fake->gbpa) != GBPA_UPDATE)
+		cpu_relax();
+	fake_expect_stop_of_stuck(test, GBPA_UPDATE, CR0_SMMUEN);
+}
+
+static void arm_smmu_atc_test_service_failure_smmuen_stuck(struct kunit *test)
+{
+	struct fake_smmu *fake = test->priv;
+
+	fake->smmuen_stuck = true;
+	fake_expect_stop_of_stuck(test, GBPA_ABORT, 0);
 }
 
 /* A command has failed, and then the SMMU: the list returns the latter */
@@ -602,6 +779,31 @@ static void arm_smmu_atc_test_reset_smmu_illegal_el2(struct kunit *test)
 	fake_expect_illegal_fails(test, 2, ARM_SMMU_FEAT_HYP);
 }
 
+static void arm_smmu_atc_test_reset_smmu_el2(struct kunit *test)
+{
+	struct fake_smmu *fake = test->priv;
+
+	fake->smmu.features |= ARM_SMMU_FEAT_HYP;
+	fake_expect_reset(test);
+	fake_expect_seen(test, .syncs = 3);
+	KUNIT_EXPECT_EQ(test, fake_count(test, CMDQ_OP_TLBI_EL2_ALL), 1);
+}
+
+/* The kernel before has left an error, which is no command's of this one */
+static void arm_smmu_atc_test_reset_smmu_old_error(struct kunit *test)
+{
+	struct fake_smmu *fake = test->priv;
+	u32 __iomem *gerror = fake->smmu.cmdq.gerror_reg;
+	u32 __iomem *gerrorn = fake->smmu.cmdq.gerrorn_reg;
+
+	writel(GERROR_CMDQ_ERR | GERROR_EVTQ_ABT_ERR, gerror);
+	fake->queues[0].gerrorn = GERROR_CMDQ_ERR;
+	fake_expect_reset(test);
+	fake_expect_seen(test, .syncs = 2);
+	KUNIT_EXPECT_EQ(test, readl(gerror) ^ readl(gerrorn),
+			GERROR_EVTQ_ABT_ERR);
+}
+
 /* The timeout is that of a CMD_ATC_INV of the kernel before */
 static void arm_smmu_atc_test_reset_smmu_old_atc_inv(struct kunit *test)
 {
@@ -617,6 +819,36 @@ static void arm_smmu_atc_test_reset_smmu_old_atc_inv(struct kunit *test)
 /* The driver waits on after its own timeout, which does not end a wait */
 FAKE_SCENARIO(late_answer, .late_us = ARM_SMMU_POLL_TIMEOUT_US * 5 / 4,
 	      .seen = { .atc_invs = 1, .syncs = 1 })
+
+/* A CMD_SYNC of the second queue completes late, and is waited for */
+static void fake_expect_late(struct kunit *test)
+{
+	struct arm_smmu_cmd cmd =
+		arm_smmu_make_cmd_tlbi(CMDQ_OP_TLBI_NH_ASID, 0, 0);
+	struct fake_smmu *fake = test->priv;
+	ktime_t until =
+		ktime_add_us(ktime_get(), ARM_SMMU_POLL_TIMEOUT_US * 5 / 4);
+
+	fake_cpu_or_skip(test);
+	WRITE_ONCE(fake->hung_until, until);
+	KUNIT_EXPECT_EQ(test, 0,
+			arm_smmu_cmdq_issue_cmdlist(&fake->smmu, &fake->cmdq2,
+						    &cmd, 1, true));
+	KUNIT_EXPECT_TRUE(test, ktime_after(ktime_get(), until));
+}
+
+/* A VCMDQ sends no MSI, so it is polled though the SMMU has MSIs */
+static void arm_smmu_atc_test_vcmdq_late(struct kunit *test)
+{
+	struct fake_smmu *fake = test->priv;
+
+	fake_add_queue(test, &fake_cmdq2_ops);
+	fake->smmu.options |= ARM_SMMU_OPT_MSIPOLL;
+	fake_expect_late(test);
+	fake->smmu.options |= ARM_SMMU_OPT_TEGRA241_CMDQV;
+	fake_expect_late(test);
+	fake_expect_seen(test, .tlbis = 2, .syncs = 2);
+}
 
 /* How long the queue may stand still; one call stands for one second of it */
 #define FAKE_STOP_SECONDS	150
@@ -667,6 +899,55 @@ static void arm_smmu_atc_test_stop_limit(struct kunit *test)
 			arm_smmu_cmdq_wait_on(&fake->smmu, cmdq, &other));
 	arm_smmu_stop(&fake->smmu);
 	fake_expect_stopped(test);
+}
+
+/* As the driver's own */
+static void fake_log_wait(struct work_struct *work)
+{
+	struct fake_smmu *fake =
+		container_of(work, struct fake_smmu, smmu.cmdq.wait_work);
+
+	fake->waits_logged++;
+}
+
+/* A wait is logged after 1, 2, 4, 8 and 16 s, whether or not the queue moves */
+static void arm_smmu_atc_test_wait_logged(struct kunit *test)
+{
+	struct fake_smmu *fake = test->priv;
+	struct arm_smmu_cmdq *cmdq = &fake->smmu.cmdq;
+	struct arm_smmu_cmdq_wait wait = {};
+	unsigned int i;
+
+	INIT_WORK(&cmdq->wait_work, fake_log_wait);
+	for (i = 1; i <= 20; i++) {
+		if (i % 3 == 0)
+			WRITE_ONCE(cmdq->progress, cmdq->progress + 1);
+		fake_wait_seconds(test, &wait, 1);
+		flush_work(&cmdq->wait_work);
+		KUNIT_EXPECT_EQ(test, fake->waits_logged, fls(i));
+	}
+}
+
+/* The stop of the SMMU ends a wait, before its second is over */
+static int fake_wait_short_thread(struct fake_thread *thread)
+{
+	ktime_t until = ktime_add_us(ktime_get(), ARM_SMMU_POLL_TIMEOUT_US);
+
+	KUNIT_EXPECT_EQ(thread->test, -ENODEV,
+			fake_issue_tlbi(thread->test, 1, true));
+	return ktime_after(ktime_get(), until);
+}
+
+static void arm_smmu_atc_test_stop_ends_wait(struct kunit *test)
+{
+	struct fake_smmu *fake = test->priv;
+	struct fake_thread threads[2];
+
+	WRITE_ONCE(fake->hung_until, KTIME_MAX);
+	fake_run(test, threads, 2, 2, fake_wait_short_thread,
+		 fake_stop_thread);
+	KUNIT_EXPECT_EQ(test, threads[0].ret, 0);
+	KUNIT_EXPECT_TRUE(test, fake->smmu.stopped);
 }
 
 /* A value below the minimum is refused, and changes nothing */
@@ -777,12 +1058,16 @@ static struct kunit_case arm_smmu_atc_queue_cases[] = {
 	FAKE_CASE_MODES(queue_error_in_wrap),
 	FAKE_CASE_MODES(queue_error_behind_list),
 	FAKE_CASE_MODES(queue_stale_error),
+	FAKE_CASE(queue_stale_errors),
 	FAKE_CASE(queue_stale_error_of_others),
 	FAKE_CASE_MODES(queue_error_twice),
+	FAKE_CASE(queue_timeout_of_others),
 	FAKE_CASE_MODES(queue_sticky),
 	FAKE_CASE(queue_signs),
 	FAKE_CASE(queue_late_msi),
 	FAKE_CASE(queue_illegal),
+	FAKE_CASE(queue_illegal_signal),
+	FAKE_CASE(queue_errors_logged),
 	FAKE_CASE(queue_abort),
 	FAKE_CASE_MODES(queue_full),
 	FAKE_CASE_MODES(queue_other_gerror),
@@ -791,11 +1076,16 @@ static struct kunit_case arm_smmu_atc_queue_cases[] = {
 	FAKE_CASE(service_failure_in_retry),
 	FAKE_CASE(service_failure_in_fence),
 	FAKE_CASE(service_failure_gbpa_busy),
+	FAKE_CASE(service_failure_gbpa_stuck),
+	FAKE_CASE(service_failure_gbpa_never),
+	FAKE_CASE(service_failure_smmuen_stuck),
 	FAKE_CASE(service_failure_after_error),
 	FAKE_CASE(service_failure_over),
 	FAKE_CASE(cfgi_never),
 	FAKE_CASE(stop_in_panic),
 	FAKE_CASE(reset_smmu),
+	FAKE_CASE(reset_smmu_el2),
+	FAKE_CASE(reset_smmu_old_error),
 	FAKE_CASE(reset_smmu_failed),
 	FAKE_CASE(reset_smmu_hangs),
 	FAKE_CASE(reset_smmu_illegal),
@@ -803,9 +1093,12 @@ static struct kunit_case arm_smmu_atc_queue_cases[] = {
 	FAKE_CASE(reset_smmu_illegal_el2),
 	FAKE_CASE(reset_smmu_old_atc_inv),
 	FAKE_CASE(stop_limit),
+	FAKE_CASE(stop_ends_wait),
+	FAKE_CASE(wait_logged),
 	FAKE_CASE(stop_timeout),
 	FAKE_CASE(stopped_is_only_read),
 	FAKE_CASE(late_answer),
+	FAKE_CASE(vcmdq_late),
 	FAKE_CASE(hang),
 	{},
 };

@@ -209,6 +209,41 @@ static void arm_smmu_atc_test_reset_during_fence(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake_count_reports(test, 0), 0);
 }
 
+static void fake_fence_anew_before_sync(struct fake_smmu *fake,
+					const struct arm_smmu_cmd *cmd)
+{
+	struct arm_smmu_master *master = &fake->masters[0].master;
+
+	if (fake_cmd_op(cmd) != CMDQ_OP_CMD_SYNC ||
+	    fake_log_op(fake, fake->log_num - 1) != CMDQ_OP_CFGI_STE)
+		return;
+
+	bitmap_zero(fake->sids[FAKE_FIRST_SID].cached, 64);
+	arm_smmu_atc_lift(master, ARM_SMMU_ATC_OK);
+	fake_store_stes(fake, master);
+	fake_begin_fence(fake->priv, 0);
+}
+
+/*
+ * During a fence the device is reset, attached, and again does not answer. The SMMU
+ * has observed the STEs of the first fence only: the second one is not complete.
+ */
+static void arm_smmu_atc_test_reset_and_dead_during_fence(struct kunit *test)
+{
+	struct fake_smmu *fake = test->priv;
+
+	fake_attach(test, 1);
+	fake->before_cmd = fake_fence_anew_before_sync;
+	fake->priv = test;
+	fake_kill(test, 0);
+	fake_flush(test);
+	fake_expect_seen(test, .atc_invs = 1, .cfgi_stes = 1, .syncs = 2,
+			 .errors = 1);
+	fake_expect_state(test, 0, ARM_SMMU_ATC_FENCING);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fake->smmu.nr_atc_fenced), 0);
+	KUNIT_EXPECT_EQ(test, fake_count_reports(test, 0), 0);
+}
+
 static struct kunit_case arm_smmu_atc_reset_cases[] = {
 	FAKE_CASE_MODES(reset_lifts_fence),
 	FAKE_CASE(reset_of_healthy),
@@ -220,6 +255,7 @@ static struct kunit_case arm_smmu_atc_reset_cases[] = {
 	FAKE_CASE(block_gone),
 	FAKE_CASE_MODES(reset_during_retry),
 	FAKE_CASE_MODES(reset_during_fence),
+	FAKE_CASE(reset_and_dead_during_fence),
 	FAKE_CASE_MODES(reset_during_block),
 	{},
 };

@@ -731,6 +731,33 @@ unsigned int fake_count_atc_inv(struct kunit *test, unsigned int i)
 }
 
 /**
+ * fake_count_log() - Count the lines of the kernel log about a device
+ * @test: the case
+ * @dev: the device
+ * @what: text that they begin with
+ *
+ * Returns: how many there are.
+ */
+unsigned int fake_count_log(struct kunit *test, const struct device *dev,
+			    const char *what)
+{
+	struct fake_smmu *fake = test->priv;
+	struct kmsg_dump_iter iter = fake->kmsg;
+	char text[128], line[256];
+	unsigned int n = 0;
+	size_t len;
+
+	kmsg_dump_rewind(&iter);
+	iter.cur_seq = max(iter.cur_seq, fake->kmsg.next_seq);
+	snprintf(text, sizeof(text), "%s: %s", dev_name(dev), what);
+	while (kmsg_dump_get_line(&iter, false, line, sizeof(line) - 1, &len)) {
+		line[len] = '\0';
+		n += !!strstr(line, text);
+	}
+	return n;
+}
+
+/**
  * fake_count_lines() - Count the lines of the kernel log about a master
  * @test: the case
  * @i: index of the master
@@ -742,20 +769,9 @@ unsigned int fake_count_lines(struct kunit *test, unsigned int i,
 			      const char *what)
 {
 	struct fake_smmu *fake = test->priv;
-	struct kmsg_dump_iter iter = fake->kmsg;
-	char text[80], line[256];
-	unsigned int n = 0;
-	size_t len;
 
 	irq_work_sync(&fake->masters[i].master.fence.log_work);
-	kmsg_dump_rewind(&iter);
-	iter.cur_seq = max(iter.cur_seq, fake->kmsg.next_seq);
-	snprintf(text, sizeof(text), "%s: %s", fake->masters[i].name, what);
-	while (kmsg_dump_get_line(&iter, false, line, sizeof(line) - 1, &len)) {
-		line[len] = '\0';
-		n += !!strstr(line, text);
-	}
-	return n;
+	return fake_count_log(test, &fake->masters[i].dev, what);
 }
 
 /**

@@ -125,7 +125,7 @@ static void fake_serve_registers(struct fake_smmu *fake)
 	writel(readl(fake->smmu.base + ARM_SMMU_IRQ_CTRL),
 	       fake->smmu.base + ARM_SMMU_IRQ_CTRLACK);
 	fake_serve_gbpa(fake);
-	if (cr0 == cr0ack)
+	if (cr0 == cr0ack || fake->smmuen_stuck)
 		return;
 	if (cr0ack & ~cr0 & CR0_SMMUEN && !fake_is_aborting(fake))
 		fake_complain(fake, "SMMUEN: cleared while GBPA does not abort");

@@ -173,6 +173,7 @@ struct fake_log {
  * @hung_until: consume nothing before that time
  * @failed: consume nothing more; the driver must not wait for long then
  * @gbpa_busy_until: no update of GBPA ends before that time
+ * @smmuen_stuck: the SMMU stays enabled when SMMUEN is cleared
  * @late_msi_us: how long after CONS has moved the MSI of a CMD_SYNC is written
  * @endless: more commands than @log holds are no error
  * @before_cmd: called before each command is executed
@@ -184,6 +185,7 @@ struct fake_log {
  * @errors: how many times a queue has stopped
  * @complaint: the first rule that the driver broke; fails the case at its end
  * @stops_logged: how many times the driver has reported that it stopped @smmu
+ * @waits_logged: for a case that counts how many times a wait is logged
  *
  * @masters: FAKE_MAX_MASTERS of them
  * @num_masters: how many are in use
@@ -234,6 +236,7 @@ struct fake_smmu {
 	ktime_t hung_until;
 	bool failed;
 	ktime_t gbpa_busy_until;
+	bool smmuen_stuck;
 	unsigned int late_msi_us;
 	bool endless;
 	void (*before_cmd)(struct fake_smmu *fake,
@@ -247,6 +250,7 @@ struct fake_smmu {
 	unsigned int errors;
 	const char *complaint;
 	unsigned int stops_logged;
+	unsigned int waits_logged;
 
 	/* What the case works with */
 	struct fake_master *masters;
@@ -443,6 +447,8 @@ int fake_flush_thread(struct fake_thread *thread);
 void fake_forget_log(struct kunit *test);
 unsigned int fake_count(struct kunit *test, u8 op);
 unsigned int fake_count_atc_inv(struct kunit *test, unsigned int i);
+unsigned int fake_count_log(struct kunit *test, const struct device *dev,
+			    const char *what);
 unsigned int fake_count_lines(struct kunit *test, unsigned int i,
 			      const char *what);
 unsigned int fake_count_reports(struct kunit *test, unsigned int i);
