@@ -331,8 +331,10 @@ def qemu_argv(qemu, image, initrd, cfg):
     return argv
 
 
-def boot(qemu, kernel, initrd, cfg, out):
-    """Boots and waits; returns a Boot. Kills the guest beyond the limit."""
+def boot(qemu, kernel, initrd, cfg, out, wait=subprocess.Popen.wait):
+    """Boots and waits; returns a Boot. Kills the guest beyond the limit.
+
+    wait: as Popen.wait(), of who knows earlier that the rest is of no interest."""
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     for name in ("console.log", "verdict.log", "trace.log"):
@@ -349,7 +351,7 @@ def boot(qemu, kernel, initrd, cfg, out):
         with subprocess.Popen(argv, cwd=out, stdin=subprocess.DEVNULL, stdout=log,
                               stderr=subprocess.STDOUT, start_new_session=True) as child:
             try:
-                status = child.wait(cfg.limit)
+                status = wait(child, cfg.limit)
             except subprocess.TimeoutExpired:
                 timed_out = True
                 os.killpg(child.pid, signal.SIGKILL)
@@ -391,8 +393,8 @@ class Bench:
         self.initrds[kernel] = initramfs.build(self.out / "guest" / f"initrd-{key[:12]}.cpio",
                                                programs, module, gen, names)
 
-    def boot(self, kernel, cfg, out):
-        return boot(self.qemu, kernel, self.initrds[Path(kernel)], cfg, out)
+    def boot(self, kernel, cfg, out, wait=subprocess.Popen.wait):
+        return boot(self.qemu, kernel, self.initrds[Path(kernel)], cfg, out, wait)
 
 
 def add_arguments(p):
