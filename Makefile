@@ -19,6 +19,8 @@ CCACHE_MAXSIZE ?= 3G
 CCACHE_DEPEND  ?= 1
 # Names of scenarios, separated by commas: guests and check run only these.
 SCENARIO ?=
+# Names of functions, separated by commas, * and ? allowed: conditions tries only theirs.
+FUNCTION ?=
 # Seed of QEMU's random numbers.
 SEED     ?= 1
 # V=1: show what compilers and apt say.
@@ -31,7 +33,7 @@ UPDATE_README ?=
 SOB      ?=
 # make range-diff compares the series with what it was at this commit.
 FROM     ?=
-# Compiler jobs; default: one per processor.
+# Compiler jobs, and guests of conditions at once; default: one per processor.
 JOBS     ?=
 
 .DEFAULT_GOAL := help
@@ -49,7 +51,7 @@ ifneq ($(QEMU_SRC),)
 override QEMU_SRC := $(abspath $(QEMU_SRC))
 endif
 export CCACHE_DIR CCACHE_BASEDIR CCACHE_MAXSIZE CCACHE_DEPEND
-export BASE KSRC QEMU_SRC O CACHE SCENARIO SEED V SOB JOBS REPORT
+export BASE KSRC QEMU_SRC O CACHE SCENARIO FUNCTION SEED V SOB JOBS REPORT
 # Where BASE is built and run (folder() in tools/series/bases.py).
 W := $(O)$(if $(filter-out 7.2,$(BASE)),/$(BASE))
 
@@ -129,6 +131,10 @@ mutants: ## remove one safeguard at a time; a test must fail each time. check ru
 	@$(SETUP) all
 	@$(PY) -m tools.checks.mutants --out $(W) --base $(BASE)
 
+conditions: ## force each condition of the series false, then true; a test must fail. FUNCTION=NAME tries some
+	@$(SETUP) all
+	@$(PY) -m tools.checks.conditions --out $(W) --base $(BASE)
+
 kcsan: ## look for data races: KUnit, a scenario and the attach storm on a kernel of its own
 	@$(SETUP) kcsan
 	@$(PY) -m tools.bench.sanitized kcsan --out $(W)
@@ -161,12 +167,13 @@ help: ## print this text
 	  O        'build folder ($(O))' \
 	  CACHE    'downloads, unpacked sources, compiled objects ($(CACHE))' \
 	  SCENARIO 'names, with commas between: guests and check run only these ($(or $(SCENARIO),all))' \
+	  FUNCTION 'functions, with commas between, * and ? allowed: conditions tries only these ($(or $(FUNCTION),all))' \
 	  SEED     'seed of QEMU'\''s random numbers ($(SEED))' \
 	  V        '1: show what compilers and apt say ($(or $(V),off))' \
 	  SOB      '"Name <mail>": make series adds this sign-off ($(or $(SOB),none))' \
 	  REPORT   'HTML page that make demo writes: make demo REPORT=demo.html ($(or $(REPORT),none))' \
 	  UPDATE_README '1: make demo writes its screen into README.md ($(or $(UPDATE_README),off))' \
 	  FROM     'commit that make range-diff compares with ($(or $(FROM),none))' \
-	  JOBS     'compiler jobs ($(or $(JOBS),one per processor))'
+	  JOBS     'compiler jobs, and guests of conditions at once ($(or $(JOBS),one per processor))'
 
-.PHONY: demo check setup kernels qemu qemu-series qemu-bisect series tree absorb range-diff guests kunit qtest bench soak models mutants kcsan parts bisect pictures clean help
+.PHONY: demo check setup kernels qemu qemu-series qemu-bisect series tree absorb range-diff guests kunit qtest bench soak models mutants conditions kcsan parts bisect pictures clean help
