@@ -155,17 +155,16 @@ class Coverage:
 # -- judging -----------------------------------------------------------------
 
 def read_exceptions(path):
-    """{Gap: reason} of lines "function, line or branch, source text, reason", "path,
-    file, -, reason", or "path, least, percent, reason"."""
+    """{Gap: reason} of lines "function, line or branch, source text, reason", or "path, file, -, reason"."""
     found = {}
     for n, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         if not line or line.startswith("#"):
             continue
         fields = [f.strip() for f in line.split("\t")]
-        if len(fields) != 4 or fields[1] not in ("line", "branch", "file", "least") or not fields[3]:
-            raise CoverageError(f"{path.name}:{n}: not function, line or branch or file or least, text, reason")
-        if fields[1] == "least" and not re.fullmatch(r"\d+ %", fields[2]):
-            raise CoverageError(f"{path.name}:{n}: {fields[2]} is not a percentage")
+        if len(fields) != 4 or fields[1] not in ("line", "branch", "file") or not fields[3]:
+            raise CoverageError(f"{path.name}:{n}: not function, line or branch or file, text, reason")
+        if Gap(*fields[:3]) in found:
+            raise CoverageError(f"{path.name}:{n}: twice")
         found[Gap(*fields[:3])] = fields[3]
     return found
 
@@ -183,25 +182,12 @@ def judge_file(name, coverage, exceptions, report):
     return {gap for found in gaps.values() for gap in found}
 
 
-def judge_least(path, coverage, least, report):
-    """One result for a file of which only so much has to run. Its gaps are told."""
-    ran = sum(1 for count in coverage.lines.values() if count)
-    percent = 100 * ran // len(coverage.lines)
-    report.case(f"{path}: {ran} of {len(coverage.lines)} added lines ran, {percent} %, at least {least}",
-                percent >= int(least.split()[0]),
-                [f"{path}:{n}: {gap.what} not covered: {gap.text}"
-                 for n, gaps in sorted(coverage.gaps().items()) for gap in gaps])
-
-
 def judge(files, exceptions, report):
     """files: {path: Coverage}, of all that the series adds lines to."""
-    open_gaps = {gap for gap in exceptions if gap.what == "least" and gap.function in files}
-    least = {gap.function: gap.text for gap in open_gaps}
+    open_gaps = set()
     for path, coverage in files.items():
         whole = Gap(path, "file", "-")
-        if coverage.lines and path in least:
-            judge_least(path, coverage, least[path], report)
-        elif coverage.lines:
+        if coverage.lines:
             open_gaps |= judge_file(Path(path).name, coverage, exceptions, report)
         elif path.endswith(".c"):
             open_gaps.add(whole)

@@ -31,8 +31,8 @@ DEFAULT = {
               "reattach.2cpu.poll", "reset.2cpu.msi", "reset-rescan-healed.1cpu.poll",
               # What the series changes in the core of PCI and of IOMMUs. Not reset-aer: lockdep
               # stops at aer_inject's own lock.
-              "reset-removed.2cpu.poll", "reset-methods.1cpu.poll", "reset-fails.1cpu.poll", "reset-vf.1cpu.poll",
-              "vfio-hot-reset.2cpu.msi"],
+              "reset-removed.2cpu.poll", "reset-methods.1cpu.poll", "reset-fails.1cpu.poll", "reset-in-vain.1cpu.poll",
+              "reset-vf.1cpu.poll", "vfio-hot-reset.2cpu.msi"],
     "kcsan": ["kunit", "storm.poll", "reset.2cpu.msi"],
 }
 

@@ -106,21 +106,18 @@ class Judging(unittest.TestCase):
         gap = coverage.Gap("f", "line", "return 1;")
         self.assertEqual(self.judge([line(8, 1)], {gap: "why"}), [True, False])
 
-    def test_so_much_of_a_file_has_to_run(self):
-        half = coverage.Gap("d/a.c", "least", "50 %")
-        self.assertEqual(self.judge([line(8, 0)], {half: "why"}), [False, True])
-        self.assertEqual(self.judge([line(8, 1)], {half: "why"}), [True, True])
-        self.assertEqual(self.judge([line(8, 1)], {coverage.Gap("d/gone.c", "least", "50 %"): "why"})[-1], False)
-
     def test_the_file_of_exceptions_is_well_formed(self):
         coverage.read_exceptions(coverage.EXCEPTIONS)
 
-    def test_an_exception_without_a_reason_is_refused(self):
-        with tempfile.TemporaryDirectory() as tmp:
-            path = Path(tmp) / "x.tsv"
-            path.write_text("f\tline\treturn 1;\t\n")
-            with self.assertRaises(coverage.CoverageError):
-                coverage.read_exceptions(path)
+    def test_what_is_no_exception_is_refused(self):
+        good = "f\tline\treturn 1;\twhy\n"
+        for text, why in (("f\tline\treturn 1;\t\n", "no reason"), ("d/a.c\tleast\t50 %\twhy\n", "a share of a file"),
+                          (good + good, "twice")):
+            with self.subTest(why), tempfile.TemporaryDirectory() as tmp:
+                path = Path(tmp) / "x.tsv"
+                path.write_text(text)
+                with self.assertRaises(coverage.CoverageError):
+                    coverage.read_exceptions(path)
 
 
 class Logs(unittest.TestCase):
