@@ -32,7 +32,7 @@ DEFAULT = {
               # What the series changes in the core of PCI and of IOMMUs. Not reset-aer: lockdep
               # stops at aer_inject's own lock.
               "reset-removed.2cpu.poll", "reset-methods.1cpu.poll", "reset-fails.1cpu.poll", "reset-in-vain.1cpu.poll",
-              "reset-vf.1cpu.poll", "vfio-hot-reset.2cpu.msi"],
+              "reset-vf.1cpu.poll", "vfio-hot-reset.2cpu.msi", "reset-dpc.1cpu.poll", "reset-pulled-vfs.1cpu.poll"],
     "kcsan": ["kunit", "storm.poll", "reset.2cpu.msi"],
 }
 

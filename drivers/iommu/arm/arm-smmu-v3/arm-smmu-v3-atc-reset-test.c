@@ -99,7 +99,7 @@ static void arm_smmu_atc_test_reset_fails(struct kunit *test)
 	fake_fence(test, 0);
 	arm_smmu_atc_reset_done(fake_master(test, 0), -ENOTTY);
 	KUNIT_EXPECT_EQ(test, 1,
-			fake_count_lines(test, 0, "could not be reset: -25"));
+			fake_count_lines(test, 0, "a reset failed: -25"));
 	fake_expect_state(test, 0, ARM_SMMU_ATC_FENCED);
 }
 

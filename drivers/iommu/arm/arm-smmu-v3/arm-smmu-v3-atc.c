@@ -318,8 +318,10 @@ static bool arm_smmu_atc_fence(struct arm_smmu_master *master, u32 gen, u32 sid,
 		raw_spin_unlock_irqrestore(&fence->lock, flags);
 		return true;
 	}
-	if (fence->state == ARM_SMMU_ATC_OK)
+	if (fence->state == ARM_SMMU_ATC_OK) {
 		fence->timed_out = timed_out;
+		fence->sid = sid;
+	}
 	WRITE_ONCE(fence->state, ARM_SMMU_ATC_FENCING);
 	for (i = 0; i < master->num_streams; i++) {
 		u32 id = master->streams[i].id;
@@ -341,7 +343,6 @@ static bool arm_smmu_atc_fence(struct arm_smmu_master *master, u32 gen, u32 sid,
 			arm_smmu_atc_extend_range(smmu, master->streams[i].id);
 		/* Pairs with the smp_rmb() in arm_smmu_atc_filter() */
 		atomic_inc_return(&smmu->nr_atc_fenced);
-		fence->sid = sid;
 		if (fence->timed_out)
 			irq_work_queue(&fence->log_work);
 	}
@@ -541,7 +542,10 @@ static void arm_smmu_atc_set_state(struct arm_smmu_master *master,
 	smp_store_release(&fence->gen, fence->gen + 1);
 }
 
-/* As arm_smmu_atc_set_state(). Returns whether @master had a fence. */
+/*
+ * As arm_smmu_atc_set_state(). Returns whether @master had a fence for a
+ * CMD_ATC_INV that was not answered.
+ */
 VISIBLE_IF_KUNIT
 bool arm_smmu_atc_lift(struct arm_smmu_master *master,
 		       enum arm_smmu_atc_state state)
@@ -550,7 +554,8 @@ bool arm_smmu_atc_lift(struct arm_smmu_master *master,
 	bool fenced;
 
 	raw_spin_lock_irqsave(&master->fence.lock, flags);
-	fenced = master->fence.state != ARM_SMMU_ATC_OK;
+	fenced = master->fence.state != ARM_SMMU_ATC_OK &&
+		 master->fence.timed_out;
 	arm_smmu_atc_set_state(master, state);
 	raw_spin_unlock_irqrestore(&master->fence.lock, flags);
 
@@ -563,10 +568,10 @@ EXPORT_SYMBOL_IF_KUNIT(arm_smmu_atc_lift);
  * @master: the master
  * @result: 0 if the device was reset, a negative error code if it was not
  *
- * If it was reset, lift the fence. The device gets EATS and ATS back from the next attach, if it
- * then answers, see arm_smmu_attach_prepare(). A failure of a command that was
- * sent before the reset no longer counts: a flush in progress compares the
- * generations, with any array of invalidations that it may hold.
+ * If it was reset, lift the fence. The device gets EATS and ATS back from the
+ * next attach, if it then answers, see arm_smmu_attach_prepare(). A failure of a
+ * command that was sent before the reset no longer counts: a flush in progress
+ * compares the generations, with any array of invalidations that it may hold.
  *
  * Context: Process context, with the group mutex held. The RID, and all PASIDs,
  * are blocked.
@@ -576,22 +581,22 @@ void arm_smmu_atc_reset_done(struct arm_smmu_master *master, int result)
 	if (result) {
 		if (READ_ONCE(master->fence.state) != ARM_SMMU_ATC_OK)
 			dev_warn(master->dev,
-				 "could not be reset: %d, ATS stays off\n", result);
+				 "a reset failed: %d, ATS stays off\n", result);
 		return;
 	}
 
 	if (arm_smmu_atc_lift(master, ARM_SMMU_ATC_OK))
-		master->fence.was_lifted = master->fence.timed_out;
+		master->fence.was_lifted = true;
 }
 EXPORT_SYMBOL_IF_KUNIT(arm_smmu_atc_reset_done);
 
 /**
- * arm_smmu_atc_block() - Fence a master whose device cannot answer
+ * arm_smmu_atc_block() - Fence a master without asking its device
  * @master: the master
  *
- * For a device that is gone, or that was reset by an event: do not ask it. A
- * flush that waits for the device already goes on waiting until the SMMU reports
- * the timeout.
+ * For a device that is gone, or about to be reset on behalf of an error. A flush
+ * that waits for the device already goes on waiting until the SMMU reports the
+ * timeout.
  *
  * Context: Process context, without the group mutex. Waits for the CMD_SYNC of
  * the fence, which is behind the CMD_ATC_INVs that are outstanding.

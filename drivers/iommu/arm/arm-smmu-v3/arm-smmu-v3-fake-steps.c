@@ -377,6 +377,7 @@ void fake_begin_fence(struct kunit *test, unsigned int i)
 	guard(raw_spinlock_irqsave)(&master->fence.lock);
 	WRITE_ONCE(master->fence.state, ARM_SMMU_ATC_FENCING);
 	master->fence.timed_out = true;
+	master->fence.sid = master->streams[0].id;
 	for (j = 0; j < master->num_streams; j++)
 		arm_smmu_atc_clear_eats(&fake->smmu,
 					fake_ste(fake, master->streams[j].id));

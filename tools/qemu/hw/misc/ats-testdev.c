@@ -370,6 +370,11 @@ static void inv_rearm(ATSTestDev *d)
 /* After return the request is answered, and the IOMMU may send the next */
 static void inv_answer(ATSTestDev *d, uint64_t tag)
 {
+    /* The answer carries a wrong ID, and the IOMMU knows no such request */
+    if (!d->captured) {
+        d->inv_ignored++;
+        return;
+    }
     d->inv_answered++;
     pci_ats_invalidate_complete(PCI_DEVICE(d), tag);
 }
@@ -472,10 +477,7 @@ static void inv_receive(ATSTestDev *d, const PCIATSInvalidateReq *req)
         keep = true;
         action = "ignored";
     }
-    /* The answer carries a wrong ID, and the IOMMU knows no such request */
     if (answer && !d->captured) {
-        d->inv_ignored++;
-        answer = false;
         action = "answered in vain";
     }
     if (!keep) {
@@ -948,7 +950,7 @@ static void ats_testdev_config_write(PCIDevice *pdev, uint32_t addr,
     if (was_down && !powered_down(d)) {
         pci_device_reset(pdev);
     }
-    /* 2.2.6.2. Neither an FLR nor a change of power takes it back */
+    /* 2.2.6.2. Neither an FLR nor D3hot takes it back */
     d->captured = true;
 }
 
