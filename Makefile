@@ -135,6 +135,10 @@ conditions: ## force each condition of the series false, then true; a test must 
 	@$(SETUP) all
 	@$(PY) -m tools.checks.conditions --out $(W) --base $(BASE)
 
+coccicheck: ## the kernel's own coccinelle rules on the files of the series, with and without it
+	@$(SETUP) all
+	@$(PY) -m tools.checks.coccinelle --out $(W) --base $(BASE) --kernel
+
 kcsan: ## look for data races: KUnit, a scenario and the attach storm on a kernel of its own
 	@$(SETUP) kcsan
 	@$(PY) -m tools.bench.sanitized kcsan --out $(W)
@@ -176,4 +180,4 @@ help: ## print this text
 	  FROM     'commit that make range-diff compares with ($(or $(FROM),none))' \
 	  JOBS     'compiler jobs, and guests of conditions at once ($(or $(JOBS),one per processor))'
 
-.PHONY: demo check setup kernels qemu qemu-series qemu-bisect series tree absorb range-diff guests kunit qtest bench soak models mutants conditions kcsan parts bisect pictures clean help
+.PHONY: demo check setup kernels qemu qemu-series qemu-bisect series tree absorb range-diff guests kunit qtest bench soak models mutants conditions coccicheck kcsan parts bisect pictures clean help

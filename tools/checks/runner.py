@@ -74,6 +74,7 @@ def table(top, base):
         Check("selftests", command("bench.selftests", "--out", out), 1200),
         Check("models", command("models.search", "--out", top), 900),
         Check("static", command("checks.static", "--out", out, "--base", base), 900, alone=True),
+        Check("coccinelle", command("checks.coccinelle", "--out", out, "--base", base), 600, alone=True),
         Check("kunit", command("checks.kunit", "--out", out), 1200, alone=True),
         Check("guests", command("bench.scenarios", "--out", out, "--jobs", "2"), 2400, alone=True),
         Check("patches", command("checks.bisect", "--out", out, "--base", base), 1500, alone=True),
