@@ -106,6 +106,12 @@ class Judging(unittest.TestCase):
         gap = coverage.Gap("f", "line", "return 1;")
         self.assertEqual(self.judge([line(8, 1)], {gap: "why"}), [True, False])
 
+    def test_an_exception_by_chance_may_be_covered_but_not_gone(self):
+        gap = coverage.Gap("f", "line", "return 1;")
+        for count in (0, 1):
+            self.assertEqual(self.judge([line(8, count)], {gap: "by chance: why"}), [True, True])
+        self.assertEqual(self.judge([line(7, 1, [1, 1])], {gap: "by chance: why"}), [True, False])
+
     def test_the_file_of_exceptions_is_well_formed(self):
         coverage.read_exceptions(coverage.EXCEPTIONS)
 
