@@ -545,7 +545,8 @@ static void flow_stop(void)
 	f = (struct ats_testdev_flush) { .buf = other };
 	do_ioctl(ATS_TESTDEV_UNMAP, &f, "unmap");
 	print_flush("after", &f);
-	ksft_test_result(f.ns < 10000000, "the next flush does not wait for it\n");
+	/* Not even for the second of a poll; other CPUs may print meanwhile */
+	ksft_test_result(f.ns < 100000000, "the next flush does not wait for it\n");
 	ksft_print_msg("stop.taint=%#lx\n", taint() & ~old);
 	ksft_test_result(taint() & ~old, "the kernel is tainted\n");
 	ksft_test_result(emergencies() == 1, "the log says so, once\n");
