@@ -35,7 +35,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-from tools import ktap
+from tools import ktap, tables
 from tools.bench import kernel as K
 
 GCOV = "aarch64-linux-gnu-gcov"
@@ -157,17 +157,9 @@ class Coverage:
 
 def read_exceptions(path):
     """{Gap: reason} of lines "function, line or branch, source text, reason", or "path, file, -, reason"."""
-    found = {}
-    for n, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        if not line or line.startswith("#"):
-            continue
-        fields = [f.strip() for f in line.split("\t")]
-        if len(fields) != 4 or fields[1] not in ("line", "branch", "file") or not fields[3]:
-            raise CoverageError(f"{path.name}:{n}: not function, line or branch or file, text, reason")
-        if Gap(*fields[:3]) in found:
-            raise CoverageError(f"{path.name}:{n}: twice")
-        found[Gap(*fields[:3])] = fields[3]
-    return found
+    rows = tables.read_exceptions(path, lambda fields: fields[1] in ("line", "branch", "file"),
+                                  "function, line or branch or file, text, reason", CoverageError)
+    return {Gap(*what): reason for what, reason in rows.items()}
 
 
 def judge_file(name, coverage, exceptions, report):

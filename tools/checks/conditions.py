@@ -39,7 +39,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from tools import TOP, ktap
+from tools import TOP, ktap, tables
 from tools.bench import initramfs, kernel as K, kunit_log, scenarios, splats, vm
 from tools.checks import cparse, mutants as M
 from tools.series import repo as R
@@ -413,17 +413,8 @@ def attempt(mutant, whats, guests, where, before=None):
 
 def read_exceptions(path):
     """{(function, condition, forced value): reason}"""
-    found = {}
-    for n, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        if not line or line.startswith("#"):
-            continue
-        fields = [f.strip() for f in line.split("\t")]
-        if len(fields) != 4 or fields[2] not in ("0", "1") or not all(fields):
-            raise ConditionError(f"{path.name}:{n}: not function, condition, 0 or 1, reason")
-        if tuple(fields[:3]) in found:
-            raise ConditionError(f"{path.name}:{n}: twice")
-        found[tuple(fields[:3])] = fields[3]
-    return found
+    return tables.read_exceptions(path, lambda fields: fields[2] in ("0", "1"),
+                                  "function, condition, 0 or 1, reason", ConditionError)
 
 
 def digest(*parts):
